@@ -1,0 +1,270 @@
+"""Write a partition: unite what it holds with what arrives, and put the result in place so that no crash can hurt it.
+
+The commit, under a lock on the folder: write `data-<checksum>.parquet`, then rename `meta.json`, which names it, into place; that
+rename is the commit. What an interrupted write leaves behind is named by no meta: readers do not see it and the next write
+removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from edgesmith.domain.events import STREAM_VERSION, Stream
+from edgesmith.errors import CorruptDataError, DataError, InputError
+from edgesmith.lake.atomic import locked_folder, remove_leftovers, write_atomically
+from edgesmith.lake.rows import ContentHash, Rows, checked_rows, ordered, united
+from edgesmith.lake.schema import (
+    META_NAME,
+    SIMULATED_VENUE,
+    ClockRecord,
+    PartitionKey,
+    PartitionMeta,
+    Source,
+    arrow_schema,
+    content_columns,
+    encode_meta,
+    read_meta,
+)
+
+# Small enough that a replay holds little per partition, large enough that per-group costs vanish.
+ROW_GROUP_ROWS = 131_072
+
+_DICTIONARY = ("exchange", "symbol", "stream", "stream_version", "side")
+_DELTA = frozenset({"ts_event", "seq", "ts_recv", "next_funding_ts"})
+
+
+class MergeResult(msgspec.Struct, frozen=True):
+    """What a merge did; `changed` is False when the partition already said all of it."""
+
+    meta: PartitionMeta
+    rows_added: int
+    duplicates: int
+    changed: bool
+
+
+def merge_partition(
+    root: Path,
+    key: PartitionKey,
+    columns: Mapping[str, Any],
+    *,
+    source: Source,
+    clock: ClockRecord,
+    price_increment: str | None = None,
+    qty_increment: str | None = None,
+    simulated: bool = False,
+    truth: dict[str, Any] | None = None,
+) -> MergeResult:
+    """Unite `columns` with the partition `key` of the lake at `root`.
+
+    Parameters
+    ----------
+    columns
+        The stream's `content_columns`, equally long, in order of arrival: clocks int64 ns, prices and quantities float64
+        (`index_price` may be NaN), `side` int8, `trade_id` strings or integers. All `ts_event` lie in the key's day.
+    source
+        The file the rows came from; the meta lists each once.
+    clock
+        What the two clocks are; the skew is measured on the rows.
+    """
+    if simulated != (key.venue == SIMULATED_VENUE):
+        raise InputError(f"{key}: simulated was {simulated}; simulated data, and only that, goes to venue '{SIMULATED_VENUE}'")
+    added = checked_rows(key, columns)
+    given = len(added["ts_event"])
+    added = ordered(added, key.stream)
+    folder = key.folder(root)
+    with locked_folder(folder):
+        held = read_meta(folder)
+        if held is None:
+            rows, new = added, len(added["ts_event"])
+        else:
+            rows, new = united(read_rows(folder, held), added)
+        meta = _new_meta(key, rows, held, source, clock, price_increment, qty_increment, truth)
+        if meta != held:
+            _commit(folder, meta, rows, held)
+    return MergeResult(meta, rows_added=new, duplicates=given - new, changed=meta != held)
+
+
+def _new_meta(
+    key: PartitionKey,
+    rows: Rows,
+    held: PartitionMeta | None,
+    source: Source,
+    clock: ClockRecord,
+    price_increment: str | None,
+    qty_increment: str | None,
+    truth: dict[str, Any] | None,
+) -> PartitionMeta:
+    ts_event, ts_recv = rows["ts_event"], rows["ts_recv"]
+    checksum = ContentHash(key)
+    checksum.update(rows)
+    digest = checksum.hexdigest()
+    sources = {source}
+    if held is not None:
+        _check_agreement(key, held, clock, truth)
+        sources.update(held.sources)
+        price_increment = _common_increment(held.price_increment, price_increment)
+        qty_increment = _common_increment(held.qty_increment, qty_increment)
+    return PartitionMeta(
+        venue=key.venue,
+        stream=key.stream.label,
+        symbol=key.symbol,
+        day=key.day,
+        data_file=f"data-{digest[:12]}.parquet",
+        rows=len(ts_event),
+        ts_event_min=int(ts_event[0]),
+        ts_event_max=int(ts_event[-1]),
+        ts_recv_min=int(ts_recv.min()),
+        ts_recv_max=int(ts_recv.max()),
+        content_sha256=digest,
+        sources=tuple(sorted(sources)),
+        clock=_measured(clock, ts_recv - ts_event),
+        price_increment=price_increment,
+        qty_increment=qty_increment,
+        simulated=key.venue == SIMULATED_VENUE,
+        truth=truth if truth is not None or held is None else held.truth,
+    )
+
+
+def _check_agreement(key: PartitionKey, held: PartitionMeta, clock: ClockRecord, truth: dict[str, Any] | None) -> None:
+    now, before = (clock.event_clock, clock.recv_clock), (held.clock.event_clock, held.clock.recv_clock)
+    if now != before:
+        raise DataError(
+            f"{key}: the lake holds rows with clocks (event {before[0]}, receive {before[1]}) and the new ones have "
+            f"(event {now[0]}, receive {now[1]}); one sequence cannot have both: import them into another lake root"
+        )
+    if truth is not None and held.truth is not None and truth != held.truth:
+        raise DataError(f"{key}: the lake holds a simulated world with another truth; write this one into another lake root")
+
+
+def _measured(clock: ClockRecord, skew_ns: NDArray[np.int64]) -> ClockRecord:
+    middle = (len(skew_ns) - 1) // 2
+    p50 = int(np.partition(skew_ns, middle)[middle])
+    return ClockRecord(clock.event_clock, clock.recv_clock, skew_ns_min=int(skew_ns.min()), skew_ns_p50=p50)
+
+
+def _common_increment(first: str | None, second: str | None) -> str | None:
+    # The coarsest grid both lie on.
+    if first is None or second is None or first == second:
+        return first if first is not None else second
+    one, two = Decimal(first), Decimal(second)
+    places = max(0, -int(one.as_tuple().exponent), -int(two.as_tuple().exponent))
+    step = Decimal(gcd(int(one.scaleb(places)), int(two.scaleb(places)))).scaleb(-places)
+    return format(step.normalize(), "f")
+
+
+def _commit(folder: Path, meta: PartitionMeta, rows: Rows, held: PartitionMeta | None) -> None:
+    remove_leftovers(folder)
+    if held is None or held.data_file != meta.data_file:
+        table = _table(meta.key, rows)
+        write_atomically(folder / meta.data_file, lambda path: _write_parquet(path, table, meta.key.stream))
+    write_atomically(folder / META_NAME, lambda path: _write_bytes(path, encode_meta(meta)))
+    for data in folder.glob("data-*.parquet"):
+        if data.name != meta.data_file:
+            data.unlink(missing_ok=True)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _table(key: PartitionKey, rows: Rows) -> pa.Table:
+    count = len(rows["ts_event"])
+    fixed: dict[str, Any] = {
+        "seq": pa.array(np.arange(count)),
+        "exchange": _constant(key.venue, count),
+        "symbol": _constant(key.symbol, count),
+        "stream": _constant(key.stream.label, count),
+        "stream_version": pa.array(np.full(count, STREAM_VERSION, np.int8)),
+    }
+    arrays, fields = [], []
+    for field in arrow_schema(key.stream):
+        column = fixed[field.name] if field.name in fixed else rows[field.name]
+        array = column if isinstance(column, pa.Array) else pa.array(column, from_pandas=field.nullable)
+        arrays.append(array)
+        fields.append(pa.field(field.name, array.type, nullable=field.nullable))
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _constant(text: str, count: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([text]))
+
+
+def _write_parquet(path: Path, table: pa.Table, stream: Stream) -> None:
+    encodings = {name: _encoding(name) for name in table.column_names if name not in _DICTIONARY}
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP_ROWS,
+        version="2.6",
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=[name for name in _DICTIONARY if name in table.column_names],
+        column_encoding=encodings,
+        write_statistics=True,
+        write_page_checksum=True,
+        store_schema=False,
+    )
+
+
+def _encoding(name: str) -> str:
+    if name in _DELTA:
+        return "DELTA_BINARY_PACKED"
+    return "DELTA_BYTE_ARRAY" if name == "trade_id" else "BYTE_STREAM_SPLIT"
+
+
+def open_data(folder: Path, meta: PartitionMeta) -> pq.ParquetFile:
+    """Open the data file of a partition; every page read from it is checked against its own checksum."""
+    path = folder / meta.data_file
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise DataError(f"{path} is gone: another writer replaced it (try again), or it was deleted (import that day again)") from None
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptDataError(f"{path} cannot be read as Parquet ({error}); delete {folder} and import that day again") from None
+
+
+def row_groups(folder: Path, meta: PartitionMeta) -> Iterator[Rows]:
+    """Yield the rows of a partition, one row group at a time."""
+    file = open_data(folder, meta)
+    for index in range(file.metadata.num_row_groups):
+        try:
+            table = file.read_row_group(index, columns=list(content_columns(meta.key.stream)))
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptDataError(
+                f"{folder / meta.data_file}: row group {index} cannot be read ({error}); delete {folder} and import that day again"
+            ) from None
+        yield rows_of(table, meta.key.stream)
+
+
+def rows_of(table: pa.Table, stream: Stream) -> Rows:
+    """Return the content columns of a table read from a partition."""
+    return {name: _column(table.column(name)) for name in content_columns(stream)}
+
+
+def _column(column: pa.ChunkedArray) -> Any:
+    array = column.combine_chunks()
+    return array if array.type == pa.string() else array.to_numpy(zero_copy_only=False)
+
+
+def read_rows(folder: Path, meta: PartitionMeta) -> Rows:
+    """Read a whole partition into memory; raises CorruptDataError when it is not what its meta says."""
+    groups = list(row_groups(folder, meta))
+    rows: Rows = {}
+    for name in content_columns(meta.key.stream):
+        parts = [group.pop(name) for group in groups]
+        rows[name] = pa.concat_arrays(parts) if isinstance(parts[0], pa.Array) else np.concatenate(parts)
+    checksum = ContentHash(meta.key)
+    checksum.update(rows)
+    if checksum.hexdigest() != meta.content_sha256:
+        raise CorruptDataError(f"{folder} does not hold what its meta says (checksum); delete it and import that day again")
+    return rows
