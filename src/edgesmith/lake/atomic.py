@@ -34,13 +34,14 @@ def _acquire(descriptor: int, folder: Path, wait_s: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
         except BlockingIOError:
             if monotonic_s() >= deadline_s:
                 raise DataError(
                     f"{folder} was held by another writer for {wait_s:g} s; wait for that import to end (or end it) and try again"
                 ) from None
-        clock.sleep_until_ns(clock.now_ns() + _LOCK_POLL_NS)
+            clock.sleep_until_ns(clock.now_ns() + _LOCK_POLL_NS)
+        else:
+            return
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -49,7 +50,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -41,7 +41,9 @@ def checked_rows(key: PartitionKey, columns: Mapping[str, Any]) -> Rows:
         raise InputError(f"{key}: column lengths were {sizes}, expected one length above 0")
     _check_day(key, rows["ts_event"])
     if "side" in rows and not bool(np.all(np.abs(rows["side"]) <= 1)):
-        raise DataError(f"{key}: a side was outside -1, 0, 1; the importer must map the taker's side to buy +1, sell -1, unknown 0")
+        raise DataError(
+            f"{key}: a side was outside -1, 0, 1; the importer must map the taker's side to buy +1, sell -1, unknown 0"
+        )
     return rows
 
 
@@ -58,7 +60,9 @@ def _typed(key: PartitionKey, name: str, column: Any) -> Any:
         return np.where(np.isnan(floats), np.nan, floats)  # one bit pattern for absent
     if not bool(np.all(np.isfinite(floats))):
         first = int(np.flatnonzero(~np.isfinite(floats))[0])
-        raise DataError(f"{key}: {name} was {floats[first]} in row {first}, expected a finite number; the importer must refuse that row")
+        raise DataError(
+            f"{key}: {name} was {floats[first]} in row {first}, expected a finite number; the importer must refuse that row"
+        )
     return floats
 
 
@@ -75,7 +79,9 @@ def _check_day(key: PartitionKey, ts_event: NDArray[np.int64]) -> None:
     start_ns = ns_of_date(key.day)
     low, high = int(ts_event.min()), int(ts_event.max())
     if low < start_ns or high >= start_ns + NS_PER_DAY:
-        raise DataError(f"{key}: ts_event was {format_ns(low)} to {format_ns(high)} UTC, expected inside that day; check the clock's unit")
+        raise DataError(
+            f"{key}: ts_event was {format_ns(low)} to {format_ns(high)} UTC, expected inside that day; check the clock's unit"
+        )
 
 
 def take(rows: Rows, where: NDArray[Any]) -> Rows:
@@ -154,8 +160,9 @@ def _identities(rows: Rows) -> NDArray[np.int64]:
 
 def _bits(column: Any) -> NDArray[Any]:
     if isinstance(column, pa.Array):
-        return column.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    return column.view(np.int64) if column.dtype == np.float64 else column
+        column = column.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    bits: NDArray[Any] = column.view(np.int64) if column.dtype == np.float64 else column
+    return bits
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -201,9 +208,9 @@ class ContentHash:
             if isinstance(column, pa.Array):
                 text, text_lengths = _text(column)
                 values.update(text)
-                lengths.update(text_lengths)
+                lengths.update(text_lengths.data)
             else:
-                values.update(np.ascontiguousarray(column))
+                values.update(np.ascontiguousarray(column).data)
 
     def hexdigest(self) -> str:
         """Return the sha256 over the key and the columns in schema order."""

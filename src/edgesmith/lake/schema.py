@@ -75,7 +75,9 @@ class PartitionKey(msgspec.Struct, frozen=True, order=True):
         if not _VENUE_PATTERN.fullmatch(self.venue):
             raise InputError(f"venue was '{self.venue}', expected lower case letters, digits and _ such as 'binance_usdm'")
         if not _SYMBOL_PATTERN.fullmatch(self.symbol) or self.symbol != self.symbol.upper():
-            raise InputError(f"symbol was '{self.symbol}', expected upper case letters, digits, '_', '-' or '.' such as 'BTCUSDT'")
+            raise InputError(
+                f"symbol was '{self.symbol}', expected upper case letters, digits, '_', '-' or '.' such as 'BTCUSDT'"
+            )
 
     def folder(self, root: Path) -> Path:
         """Return the folder of this partition in the lake at `root`."""

@@ -7,7 +7,7 @@ removes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from math import gcd
 from pathlib import Path
@@ -15,13 +15,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from edgesmith.domain.events import STREAM_VERSION, Stream
-from edgesmith.errors import CorruptDataError, DataError, InputError
+from edgesmith.errors import DataError, InputError
 from edgesmith.lake.atomic import locked_folder, remove_leftovers, write_atomically
+from edgesmith.lake.datafile import read_rows, write_data
 from edgesmith.lake.rows import ContentHash, Rows, checked_rows, ordered, united
 from edgesmith.lake.schema import (
     META_NAME,
@@ -30,17 +28,9 @@ from edgesmith.lake.schema import (
     PartitionKey,
     PartitionMeta,
     Source,
-    arrow_schema,
-    content_columns,
     encode_meta,
     read_meta,
 )
-
-# Small enough that a replay holds little per partition, large enough that per-group costs vanish.
-ROW_GROUP_ROWS = 131_072
-
-_DICTIONARY = ("exchange", "symbol", "stream", "stream_version", "side")
-_DELTA = frozenset({"ts_event", "seq", "ts_recv", "next_funding_ts"})
 
 
 class MergeResult(msgspec.Struct, frozen=True):
@@ -165,8 +155,7 @@ def _common_increment(first: str | None, second: str | None) -> str | None:
 def _commit(folder: Path, meta: PartitionMeta, rows: Rows, held: PartitionMeta | None) -> None:
     remove_leftovers(folder)
     if held is None or held.data_file != meta.data_file:
-        table = _table(meta.key, rows)
-        write_atomically(folder / meta.data_file, lambda path: _write_parquet(path, table, meta.key.stream))
+        write_atomically(folder / meta.data_file, lambda path: write_data(path, meta.key, rows))
     write_atomically(folder / META_NAME, lambda path: _write_bytes(path, encode_meta(meta)))
     for data in folder.glob("data-*.parquet"):
         if data.name != meta.data_file:
@@ -175,96 +164,3 @@ def _commit(folder: Path, meta: PartitionMeta, rows: Rows, held: PartitionMeta |
 
 def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _table(key: PartitionKey, rows: Rows) -> pa.Table:
-    count = len(rows["ts_event"])
-    fixed: dict[str, Any] = {
-        "seq": pa.array(np.arange(count)),
-        "exchange": _constant(key.venue, count),
-        "symbol": _constant(key.symbol, count),
-        "stream": _constant(key.stream.label, count),
-        "stream_version": pa.array(np.full(count, STREAM_VERSION, np.int8)),
-    }
-    arrays, fields = [], []
-    for field in arrow_schema(key.stream):
-        column = fixed[field.name] if field.name in fixed else rows[field.name]
-        array = column if isinstance(column, pa.Array) else pa.array(column, from_pandas=field.nullable)
-        arrays.append(array)
-        fields.append(pa.field(field.name, array.type, nullable=field.nullable))
-    return pa.table(arrays, schema=pa.schema(fields))
-
-
-def _constant(text: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([text]))
-
-
-def _write_parquet(path: Path, table: pa.Table, stream: Stream) -> None:
-    encodings = {name: _encoding(name) for name in table.column_names if name not in _DICTIONARY}
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP_ROWS,
-        version="2.6",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=[name for name in _DICTIONARY if name in table.column_names],
-        column_encoding=encodings,
-        write_statistics=True,
-        write_page_checksum=True,
-        store_schema=False,
-    )
-
-
-def _encoding(name: str) -> str:
-    if name in _DELTA:
-        return "DELTA_BINARY_PACKED"
-    return "DELTA_BYTE_ARRAY" if name == "trade_id" else "BYTE_STREAM_SPLIT"
-
-
-def open_data(folder: Path, meta: PartitionMeta) -> pq.ParquetFile:
-    """Open the data file of a partition; every page read from it is checked against its own checksum."""
-    path = folder / meta.data_file
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise DataError(f"{path} is gone: another writer replaced it (try again), or it was deleted (import that day again)") from None
-    except (pa.ArrowException, OSError) as error:
-        raise CorruptDataError(f"{path} cannot be read as Parquet ({error}); delete {folder} and import that day again") from None
-
-
-def row_groups(folder: Path, meta: PartitionMeta) -> Iterator[Rows]:
-    """Yield the rows of a partition, one row group at a time."""
-    file = open_data(folder, meta)
-    for index in range(file.metadata.num_row_groups):
-        try:
-            table = file.read_row_group(index, columns=list(content_columns(meta.key.stream)))
-        except (pa.ArrowException, OSError) as error:
-            raise CorruptDataError(
-                f"{folder / meta.data_file}: row group {index} cannot be read ({error}); delete {folder} and import that day again"
-            ) from None
-        yield rows_of(table, meta.key.stream)
-
-
-def rows_of(table: pa.Table, stream: Stream) -> Rows:
-    """Return the content columns of a table read from a partition."""
-    return {name: _column(table.column(name)) for name in content_columns(stream)}
-
-
-def _column(column: pa.ChunkedArray) -> Any:
-    array = column.combine_chunks()
-    return array if array.type == pa.string() else array.to_numpy(zero_copy_only=False)
-
-
-def read_rows(folder: Path, meta: PartitionMeta) -> Rows:
-    """Read a whole partition into memory; raises CorruptDataError when it is not what its meta says."""
-    groups = list(row_groups(folder, meta))
-    rows: Rows = {}
-    for name in content_columns(meta.key.stream):
-        parts = [group.pop(name) for group in groups]
-        rows[name] = pa.concat_arrays(parts) if isinstance(parts[0], pa.Array) else np.concatenate(parts)
-    checksum = ContentHash(meta.key)
-    checksum.update(rows)
-    if checksum.hexdigest() != meta.content_sha256:
-        raise CorruptDataError(f"{folder} does not hold what its meta says (checksum); delete it and import that day again")
-    return rows
