@@ -23,7 +23,7 @@ ADR_LINES_MAX = 60
 LONG_FUNCTIONS: dict[str, int] = {}
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "handy", "stuff"}
-UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", "NotImplemented" + "Error")))
+UNFINISHED = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b", r"raise\s+NotImplemented" + "Error")))
 CLOCK_MODULES = {"time", "random", "uuid", "secrets"}
 NOW_CALLS = {"now", "utcnow", "today"}
 BRITISH = re.compile(
