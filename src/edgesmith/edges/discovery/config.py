@@ -1,0 +1,72 @@
+"""What to search for and how strict to be."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
+from edgesmith.errors import InputError
+
+DEFAULT_HORIZONS_NS = (NS_PER_S // 2, NS_PER_S, 5 * NS_PER_S, 10 * NS_PER_S, 30 * NS_PER_S, 60 * NS_PER_S)
+DEFAULT_LATENCIES_NS = (50 * NS_PER_MS,)
+
+
+class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a search; part of what makes a run reproducible.
+
+    Parameters
+    ----------
+    horizons_ns, latencies_ns : every horizon is tried with every latency
+    fee_in_bps, fee_out_bps : fee per side; the instrument's taker fee where None
+    gap_ns : no quote for longer is a gap that no label may cross
+    edges_span_ratio : leading part of the data that only sets bin edges, 0.05..0.5; the tests never see it
+    quantiles : cut points of a continuous feature, ascending in (0, 1), at most 15
+    flips : sign flips per test, 199..99,999; alpha must be at least 1 / (flips + 1)
+    alpha : bound on the chance of even one false discovery, (0, 0.2]
+    power : chance with which an effect of `mde_bps` would have been found, 0.5..0.99
+    blocks_min, blocks_effective_min : fewer blocks than these and the verdict is INSUFFICIENT
+    """
+
+    horizons_ns: tuple[int, ...] = DEFAULT_HORIZONS_NS
+    latencies_ns: tuple[int, ...] = DEFAULT_LATENCIES_NS
+    fee_in_bps: float | None = None
+    fee_out_bps: float | None = None
+    gap_ns: int = 30 * NS_PER_S
+    grid_ns: int = 100 * NS_PER_MS
+    edges_span_ratio: float = 0.2
+    quantiles: tuple[float, ...] = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
+    flips: int = 9_999
+    seed: int = 1
+    alpha: float = 0.05
+    power: float = 0.8
+    blocks_min: int = 30
+    blocks_effective_min: float = 20.0
+
+    def __post_init__(self) -> None:
+        _within("edges_span_ratio", self.edges_span_ratio, 0.05, 0.5)
+        _within("flips", self.flips, 199, 99_999)
+        _within("seed", self.seed, 0, 2**63 - 1)
+        _within("alpha", self.alpha, 1.0 / (self.flips + 1), 0.2)
+        _within("power", self.power, 0.5, 0.99)
+        _within("blocks_min", self.blocks_min, 10, 100_000)
+        _within("blocks_effective_min", self.blocks_effective_min, 5.0, 100_000.0)
+        for name in ("fee_in_bps", "fee_out_bps"):
+            if getattr(self, name) is not None:
+                _within(name, getattr(self, name), -100.0, 100.0)
+        ascending = all(low < high for low, high in zip((0.0, *self.quantiles), (*self.quantiles, 1.0), strict=True))
+        if not ascending or not 1 <= len(self.quantiles) <= 15:
+            raise InputError(f"quantiles were {self.quantiles}, expected 1 to 15 ascending values between 0 and 1")
+
+    def fees_bps(self, instrument: Instrument) -> tuple[float, float]:
+        """Return the fees of entry and exit."""
+        taker_bps = instrument.taker_fee_ratio / BPS
+        return (
+            taker_bps if self.fee_in_bps is None else self.fee_in_bps,
+            taker_bps if self.fee_out_bps is None else self.fee_out_bps,
+        )
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} was {value}, expected {low:g}..{high:g}")

@@ -1,0 +1,138 @@
+"""What a search found, as plain records that go to `discovery.json` and come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from edgesmith.canonical import canonical_json
+from edgesmith.edges.discovery.config import DiscoveryConfig
+from edgesmith.edges.discovery.verdict import Verdict
+from edgesmith.errors import CorruptDataError
+
+DISCOVERY_SCHEMA_VERSION = 1
+RESULT_FILE = "discovery.json"
+
+
+class NeededIC(msgspec.Struct, frozen=True, kw_only=True):
+    """How good a forecast must be for its best tenth to pay the cost of trading, at one horizon.
+
+    needed_ic = cost / (1.755 sd(g)): the top decile of a normal signal lies 1.755 deviations out. Above 1 no forecast can pay.
+    Both numbers are None where the edges span held no complete label.
+    """
+
+    horizon_ns: int
+    latency_ns: int
+    n: int
+    gross_sd_bps: float | None
+    cost_bps: float | None
+    needed_ic: float | None
+    possible: bool
+
+
+class Bins(msgspec.Struct, frozen=True):
+    """The frozen cut points of a feature."""
+
+    feature: str
+    cuts: tuple[float, ...]
+
+
+class EdgesSpan(msgspec.Struct, frozen=True):
+    """The leading part of the data that set the bin edges, and the part that was tested, by receive time."""
+
+    first_ns: int
+    test_first_ns: int
+    test_last_ns: int
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One bin of one feature at one horizon and latency.
+
+    `gross_bps` is the mean move, `excess_bps` that minus the mean of the other rows, `side` the direction of the excess,
+    `net_bps_best_side` the mean a trade to that side keeps after cost. Numbers are None where there were no rows, or where
+    the cell could not be tested. `bin` is 255 for missing values.
+    """
+
+    feature: str
+    bin: int
+    lower: float | None
+    upper: float | None
+    text: str
+    horizon_ns: int
+    latency_ns: int
+    n: int
+    n_eff: float
+    blocks: int
+    blocks_effective: float
+    side: int
+    gross_bps: float | None
+    excess_bps: float | None
+    cost_bps: float | None
+    net_bps_best_side: float | None
+    t_excess: float | None
+    p_cell: float | None
+    p_family: float | None
+    q_value: float | None
+    p_net: float | None
+    p_net_family: float | None
+    mde_bps: float | None
+    verdict: Verdict
+    sentence: str
+
+    @property
+    def strength(self) -> tuple[int, float, float, str, int, int, int]:
+        """Return a sort key: the best verdict first, then the surest, then the name."""
+        size = abs(self.t_excess) if self.t_excess is not None else 0.0
+        p = self.p_family if self.p_family is not None else 1.0
+        return self.verdict.rank, p, -size, self.feature, self.horizon_ns, self.latency_ns, self.bin
+
+
+class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a search established; the same bytes for the same data and config."""
+
+    instrument: str
+    simulated: bool
+    data_fingerprint: str
+    config: DiscoveryConfig
+    fee_in_bps: float
+    fee_out_bps: float
+    edges_span: EdgesSpan
+    bins: tuple[Bins, ...]
+    needed_ic: tuple[NeededIC, ...]
+    trials: int
+    trial_hash: str
+    critical_t: float | None
+    counts: dict[str, int]
+    cells: tuple[Cell, ...]
+    best: tuple[Cell, ...]
+    schema_version: int = DISCOVERY_SCHEMA_VERSION
+
+    @property
+    def sentence(self) -> str:
+        """Return the outcome of the whole search in one sentence."""
+        found = [verdict for verdict in (Verdict.CANDIDATE, Verdict.REJECT_COST) if self.counts[verdict]]
+        if found:
+            return f"{self.trials:,} cells looked at: " + ", ".join(f"{self.counts[one]:,} {one.words}" for one in found)
+        effects = sorted(cell.mde_bps for cell in self.cells if cell.verdict is Verdict.REJECT_NULL and cell.mde_bps is not None)
+        if not effects:
+            return f"{self.trials:,} cells looked at: {Verdict.INSUFFICIENT.words}"
+        return (
+            f"{self.trials:,} cells looked at: nothing, and the smallest effect we could have seen is {effects[0]:.2f} bps "
+            f"(in half of the cells: {effects[len(effects) // 2]:.2f} bps)"
+        )
+
+    def save(self, folder: Path) -> Path:
+        """Write `discovery.json` into `folder` and return its path."""
+        path = folder / RESULT_FILE
+        path.write_bytes(canonical_json(self))
+        return path
+
+
+def load_result(folder: Path) -> DiscoveryResult:
+    """Read the `discovery.json` of a run folder."""
+    path = folder / RESULT_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DiscoveryResult)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise CorruptDataError(f"{path} is not a discovery result ({error}); run the discovery again") from error

@@ -1,0 +1,78 @@
+"""What the numbers of a cell amount to, in one word and one sentence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from edgesmith.domain.units import format_duration_ns
+
+
+class Verdict(StrEnum):
+    """The rungs this stage can decide, strongest first; validation adds the others."""
+
+    CANDIDATE = "CANDIDATE"
+    REJECT_COST = "REJECT_COST"
+    REJECT_NULL = "REJECT_NULL"
+    INSUFFICIENT = "INSUFFICIENT"
+
+    @property
+    def words(self) -> str:
+        """Return the verdict as a person would say it."""
+        return _WORDS[self]
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for the strongest verdict, counting up."""
+        return list(Verdict).index(self)
+
+
+_WORDS = {
+    Verdict.CANDIDATE: "real",
+    Verdict.REJECT_COST: "real but costs eat it",
+    Verdict.REJECT_NULL: "nothing",
+    Verdict.INSUFFICIENT: "too little data to say",
+}
+
+
+def decide(*, testable: bool, p_family: float, p_net: float, net_bps: float, alpha: float) -> Verdict:
+    """Return the first rung that applies.
+
+    `p_family` is that of "no different from the rest", `p_net` that of "no profit after cost", each adjusted for every cell
+    it was one of; an edge must reject both.
+    """
+    if not testable:
+        return Verdict.INSUFFICIENT
+    if p_family > alpha:
+        return Verdict.REJECT_NULL
+    return Verdict.CANDIDATE if p_net <= alpha and net_bps > 0 else Verdict.REJECT_COST
+
+
+def sentence(
+    verdict: Verdict,
+    *,
+    side: int,
+    horizon_ns: int,
+    gross_bps: float,
+    cost_bps: float,
+    p: float,
+    mde_bps: float | None,
+    blocks: int,
+) -> str:
+    """Explain a verdict with the numbers that decided it; `gross_bps` is signed for the side, `p` that of the deciding test."""
+    word = "buying" if side > 0 else "selling"
+    horizon = format_duration_ns(horizon_ns)
+    if verdict is Verdict.CANDIDATE:
+        return (
+            f"{verdict.words}: {word} earns {gross_bps - cost_bps:.2f} bps after {cost_bps:.2f} bps of cost over {horizon} "
+            f"(no profit: p = {p:.4f})"
+        )
+    if verdict is Verdict.REJECT_COST:
+        return f"{verdict.words}: {word} gains {gross_bps:.2f} bps over {horizon}, trading it costs {cost_bps:.2f} bps"
+    if verdict is Verdict.REJECT_NULL:
+        seen = (
+            "no effect of any size could have been seen"
+            if mde_bps is None
+            else f"the smallest effect we could have seen is {mde_bps:.2f} bps"
+        )
+        return f"{verdict.words}, and {seen} over {horizon}"
+    return f"{verdict.words}: {blocks} independent blocks of time at {horizon}, or nearly all of it in a few of them"

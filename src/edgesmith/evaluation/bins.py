@@ -1,0 +1,128 @@
+"""Cut features into at most 16 bins, once, on data that is then never tested; compiled.
+
+Cut points are the deciles and the 2 % tails, so that rare extremes are cells of their own; a feature with fewer than 16
+distinct values is cut at its values. A missing value has its own code and is never dropped: data often goes missing exactly
+when something happens.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesmith.compiled import kernel
+
+BINS_MAX = 16
+MISSING = 255
+# One slot per bin and one for missing values.
+SLOTS = BINS_MAX + 1
+
+DEFAULT_QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
+
+# A quantile may move by this share of the sample when its cut point is rounded to a readable number.
+ROUNDING_RATIO = 0.001
+SAMPLE_ROWS_MAX = 1 << 17
+
+
+class FeatureBins(msgspec.Struct, frozen=True):
+    """The bins of one feature: bin k holds the values x with `cuts[k-1] <= x < cuts[k]`."""
+
+    name: str
+    cuts: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        """Return the number of bins, the missing one not counted."""
+        return len(self.cuts) + 1
+
+    def bounds(self, code: int) -> tuple[float | None, float | None]:
+        """Return the lower (inclusive) and upper (exclusive) bound of a bin; None where it is open."""
+        if code == MISSING:
+            return None, None
+        lower = self.cuts[code - 1] if code > 0 else None
+        return lower, self.cuts[code] if code < len(self.cuts) else None
+
+    def text(self, code: int) -> str:
+        """Return the bin as a condition, `imbalance >= 0.2 and imbalance < 0.4`."""
+        lower, upper = self.bounds(code)
+        if code == MISSING:
+            return f"{self.name} is missing"
+        parts = [f"{self.name} >= {lower!r}"] if lower is not None else []
+        parts += [f"{self.name} < {upper!r}"] if upper is not None else []
+        return " and ".join(parts) or f"{self.name} is present"
+
+
+class RowSample:
+    """An evenly thinned sample: every 1st, 2nd, 4th, ... row, so that at most `rows_max` stay; the same for any chunking."""
+
+    def __init__(self, width: int, rows_max: int = SAMPLE_ROWS_MAX) -> None:
+        self._rows_max = rows_max
+        self._stride = 1
+        self._seen = 0
+        self._kept = np.empty((0, width))
+
+    def add(self, rows: NDArray[np.float64]) -> None:
+        """Take the next rows (rows, width)."""
+        first = -self._seen % self._stride
+        self._kept = np.concatenate([self._kept, rows[first :: self._stride]])
+        self._seen += len(rows)
+        while len(self._kept) > self._rows_max:
+            self._kept = self._kept[::2].copy()
+            self._stride *= 2
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """Return the rows kept, oldest first."""
+        return self._kept
+
+
+def fit_bins(name: str, values: NDArray[np.float64], quantiles: tuple[float, ...] = DEFAULT_QUANTILES) -> FeatureBins:
+    """Choose the cut points of a feature from a sample of its values; NaN and infinities are left out."""
+    ordered = np.sort(values[np.isfinite(values)])
+    levels = np.unique(ordered)
+    if len(levels) < BINS_MAX:
+        wanted, tolerance = levels[1:], 0
+    else:
+        picks = np.unique(ordered[[int(q * len(ordered)) for q in quantiles]])
+        wanted, tolerance = picks[picks > ordered[0]], int(ROUNDING_RATIO * len(ordered))
+    return FeatureBins(name, tuple(sorted({_readable(float(cut), ordered, tolerance) for cut in wanted})))
+
+
+def _readable(cut: float, ordered: NDArray[np.float64], tolerance: int) -> float:
+    # The shortest decimal that splits the sample where `cut` does, give or take `tolerance` values.
+    place = int(np.searchsorted(ordered, cut))
+    for digits in range(2, 17):
+        rounded = float(f"{cut:.{digits}g}")
+        if (near := int(np.searchsorted(ordered, rounded))) > 0 and abs(near - place) <= tolerance:
+            return rounded
+    return cut
+
+
+def cut_matrix(bins: tuple[FeatureBins, ...]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the cut points (features, 15) and how many of them count for each feature."""
+    cuts = np.zeros((len(bins), BINS_MAX - 1))
+    for row, one in zip(cuts, bins, strict=True):
+        row[: len(one.cuts)] = one.cuts
+    return cuts, np.array([len(one.cuts) for one in bins], np.int64)
+
+
+@kernel
+def encode_rows(
+    rows: NDArray[np.float64],
+    columns: NDArray[np.int64],
+    cuts: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """Write the bin code of feature f of every row, read from column `columns[f]`, into `out` (rows, features) uint8."""
+    for i in range(rows.shape[0]):
+        for f in range(columns.shape[0]):
+            value = rows[i, columns[f]]
+            if np.isnan(value):
+                out[i, f] = MISSING
+                continue
+            code = 0
+            for k in range(counts[f]):
+                code += value >= cuts[f, k]
+            out[i, f] = code

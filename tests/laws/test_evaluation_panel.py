@@ -1,0 +1,153 @@
+"""The panel equals its definition, whatever the batches; the future never leaks into a row (traps T3, T18)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive.panel import panel as naive_panel
+
+from edgesmith.domain.events import EVENT, FLAG_AFTER_GAP, KIND_BBO, KIND_TRADE
+from edgesmith.domain.units import NS_PER_MS, NS_PER_S
+from edgesmith.errors import DataError, InputError, OrderingError
+from edgesmith.evaluation import panel as panel_module
+from edgesmith.evaluation.labels import MOMENTS, LabelSpec, column_groups
+from edgesmith.evaluation.panel import Panel
+
+SPEC = LabelSpec(
+    horizons_ns=(500 * NS_PER_MS, NS_PER_S, 11 * NS_PER_S),
+    latencies_ns=(0, 50 * NS_PER_MS, 130 * NS_PER_MS),
+    fee_in_bps=4.5,
+    fee_out_bps=2.0,
+    gap_ns=3 * NS_PER_S,
+)
+START_NS = 1_723_075_200_000_000_000
+
+
+def a_tape(seed: int, count: int = 160) -> tuple[np.ndarray, np.ndarray]:
+    """Quotes and trades of two instruments: ties, instants on the grid, gaps, flags and unusable quotes."""
+    rng = np.random.default_rng(seed)
+    steps = rng.choice(
+        [0, 1, 7 * NS_PER_MS, 50 * NS_PER_MS, 100 * NS_PER_MS, 400 * NS_PER_MS, 3 * NS_PER_S, 5 * NS_PER_S],
+        count,
+        p=[0.1, 0.05, 0.2, 0.15, 0.25, 0.2, 0.03, 0.02],
+    )
+    events = np.zeros(count, EVENT)
+    events["ts_recv"] = START_NS + np.cumsum(steps)
+    events["ts_event"] = events["ts_recv"] - 3
+    events["kind"] = rng.choice([KIND_BBO, KIND_TRADE], count, p=[0.8, 0.2])
+    events["instrument"] = rng.choice([0, 1], count, p=[0.2, 0.8])
+    events["flags"] = np.where(rng.random(count) < 0.03, FLAG_AFTER_GAP, 0)
+    bid = 1_000.0 + np.cumsum(rng.integers(-1, 2, count)) * 0.1
+    events["bid_price"] = np.where(rng.random(count) < 0.02, np.nan, bid)
+    events["ask_price"] = bid + rng.integers(-1, 5, count) * 0.1
+    events["price"][events["kind"] == KIND_TRADE] = 1_000.0
+    return events, rng.normal(size=(count, 3))
+
+
+def streamed(events: np.ndarray, features: np.ndarray, cuts: list[int], spec: LabelSpec = SPEC) -> list[tuple[Any, ...]]:
+    groups = column_groups(spec, 0)
+    panel = Panel(spec, groups, instrument=1, width=features.shape[1])
+    rows: list[tuple[Any, ...]] = []
+
+    def take(chunks: Any) -> None:
+        for chunk in chunks:
+            labels: list[dict[tuple[int, int], Any]] = [{} for _ in chunk.ts_ns]
+            for group, one in zip(groups, chunk.groups, strict=True):
+                for row, values in zip(one.rows, one.labels.reshape(len(one.rows), len(group.columns), MOMENTS), strict=True):
+                    labels[row] |= {column: tuple(map(int, value)) for column, value in zip(group.columns, values, strict=True)}
+            rows.extend(zip(chunk.ts_ns.tolist(), chunk.features.copy(), labels, strict=True))
+
+    edges = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        take(panel.feed(events[begin:end], features[begin:end]))
+    take(panel.finish())
+    return rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(1, 159), max_size=6))
+def test_panel_equals_its_definition(seed: int, cuts: list[int]) -> None:
+    events, features = a_tape(seed)
+    fast = streamed(events, features, cuts)
+    slow = naive_panel(events, features, SPEC, 1)
+    assert [row[0] for row in fast] == [row.ts_ns for row in slow]
+    for (ts_ns, values, labels), wanted in zip(fast, slow, strict=True):
+        np.testing.assert_array_equal(values, wanted.features, err_msg=str(ts_ns))
+        for column, expected in wanted.labels.items():
+            found = labels.get(column, (0,) * MOMENTS)
+            assert found[:3] == (expected or (0, 0, 0)), (seed, ts_ns, column)
+            if expected:
+                _, g, c = expected
+                assert found[3:] == (round(g * g / 10_000), round(g * c / 10_000), round(c * c / 10_000))
+
+
+def test_small_chunks_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, features = a_tape(3, 900)
+    whole = streamed(events, features, [])
+    monkeypatch.setattr(panel_module, "CHUNK_ROWS", 5)
+    chunked = streamed(events, features, list(range(1, 900, 7)))
+    assert len(whole) > 200
+    assert [row[0] for row in whole] == [row[0] for row in chunked]
+    assert [row[2] for row in whole] == [row[2] for row in chunked]
+    np.testing.assert_array_equal(np.array([row[1] for row in whole]), np.array([row[1] for row in chunked]))
+
+
+def quotes(*received: tuple[int, float]) -> np.ndarray:
+    events = np.zeros(len(received), EVENT)
+    events["ts_recv"] = [START_NS + at for at, _ in received]
+    events["instrument"] = 1
+    events["bid_price"] = [mid - 0.5 for _, mid in received]
+    events["ask_price"] = [mid + 0.5 for _, mid in received]
+    return events
+
+
+def first_label(events: np.ndarray, latency_ns: int) -> tuple[int, ...]:
+    spec = LabelSpec(horizons_ns=(NS_PER_S,), latencies_ns=(latency_ns,), fee_in_bps=0.0, fee_out_bps=0.0)
+    return streamed(events, np.zeros((len(events), 1)), [], spec)[0][2][latency_ns, NS_PER_S]
+
+
+def test_t3_quote_one_ns_after_entry_does_not_matter_and_at_entry_does() -> None:
+    latency_ns = 50 * NS_PER_MS
+    base = [(0, 100.0), (latency_ns + 1, 150.0), (900 * NS_PER_MS, 101.0), (2 * NS_PER_S, 101.0)]
+    assert first_label(quotes(*base), latency_ns)[1] == 100 * 10_000
+    late_is_far_away = [base[0], (latency_ns + 1, 130.0), *base[2:]]
+    assert first_label(quotes(*late_is_far_away), latency_ns) == first_label(quotes(*base), latency_ns)
+    at_entry = [base[0], (latency_ns, 101.0), *base[2:]]
+    assert first_label(quotes(*at_entry), latency_ns)[1] == 0
+
+
+def test_t3_same_instant_takes_the_last_quote() -> None:
+    events = quotes((0, 100.0), (NS_PER_S, 105.0), (NS_PER_S, 102.0), (2 * NS_PER_S, 90.0))
+    assert first_label(events, 0)[1] == 200 * 10_000
+
+
+def test_t18_no_label_crosses_a_gap_or_a_flag() -> None:
+    spec = LabelSpec(horizons_ns=(NS_PER_S,), latencies_ns=(0,), fee_in_bps=0.0, fee_out_bps=0.0, gap_ns=3 * NS_PER_S)
+    at = [i * 100 * NS_PER_MS for i in range(21)]
+    calm = quotes(*((t, 100.0) for t in at))
+    labeled = [row[0] - START_NS for row in streamed(calm, np.zeros((21, 1)), [], spec) if row[2][0, NS_PER_S][0]]
+    assert labeled == at[:11]
+    flagged = calm.copy()
+    flagged["flags"][12] = FLAG_AFTER_GAP
+    # The quote at 1.2 s came after lost data: windows ending before it and windows starting at it are left.
+    labeled = [row[0] - START_NS for row in streamed(flagged, np.zeros((21, 1)), [], spec) if row[2][0, NS_PER_S][0]]
+    assert labeled == at[:2]
+
+
+def test_disorder_and_broken_prices_are_refused() -> None:
+    with pytest.raises(OrderingError, match="expected receive order"):
+        streamed(quotes((0, 100.0), (NS_PER_S, 100.0), (5, 100.0)), np.zeros((3, 1)), [])
+    with pytest.raises(DataError, match="lake verify"):
+        first_label(quotes((0, 100.0), (NS_PER_S, 500.0), (2 * NS_PER_S, 500.0)), 0)
+
+
+@pytest.mark.parametrize("change", [{"horizons_ns": (150 * NS_PER_MS,)}, {"horizons_ns": (0,)}, {"latencies_ns": (-1,)}, {"gap_ns": 5},
+                                    {"grid_ns": NS_PER_MS}, {"horizons_ns": ()}])  # fmt: skip
+def test_spec_refuses_what_it_cannot_label(change: dict[str, Any]) -> None:
+    fields = {name: getattr(SPEC, name) for name in SPEC.__struct_fields__}
+    with pytest.raises(InputError):
+        LabelSpec(**(fields | change))
