@@ -1,0 +1,93 @@
+"""The compiled entry points of the engine, built on first use: importing this compiles nothing."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core.errors import NumbaError
+
+from edgesmith.compiled import typed_kernel
+from edgesmith.domain.events import EVENT
+from edgesmith.domain.orders import DECISION, FILL
+from edgesmith.domain.records import JIT_DISABLED
+from edgesmith.errors import StrategyError
+from edgesmith.trading import kernel as trading_kernel
+from edgesmith.trading.state import BOOK, CURVE, PRICE_CURVE, RUN, VIEW
+
+
+def _array(dtype: np.dtype[Any]) -> Any:
+    return types.Array(numba.from_dtype(dtype), 1, "C")
+
+
+@functools.cache
+def _decide_signature() -> Any:
+    return types.float64(numba.from_dtype(VIEW))
+
+
+def _idle(view: Any) -> float:
+    return float(np.nan)
+
+
+@functools.cache
+def idle() -> Any:
+    """Return the decision that never wants anything; Python strategies run on it."""
+    return typed_kernel(_decide_signature(), _idle)
+
+
+@functools.cache
+def advance() -> Callable[..., None]:
+    """Return `trading.kernel.advance`, compiled once for every strategy; the decision is passed in as a pointer."""
+    if JIT_DISABLED:
+        return trading_kernel.advance
+    signature = types.void(
+        _array(RUN), _array(BOOK), _array(VIEW), _array(EVENT), types.Array(types.float64, 2, "C"), types.int64,
+        _array(FILL), _array(DECISION), _array(CURVE), _array(PRICE_CURVE), types.FunctionType(_decide_signature()),
+    )  # fmt: skip
+    return typed_kernel(signature, trading_kernel.advance.py_func)  # type: ignore[attr-defined]
+
+
+@functools.cache
+def advance_with(decide: Any) -> Callable[..., None]:
+    """Return `advance` with `decide` bound inside compiled code.
+
+    Handing a compiled function over from Python costs 25 us a call: nothing for a chunk of events, too much for one.
+    """
+    step = advance()
+    if JIT_DISABLED:
+        return functools.partial(_append, step, decide)
+
+    def bound(run, books, views, events, features, stop, fills, decisions, curve, prices):  # type: ignore[no-untyped-def]
+        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
+
+    return numba.njit(nogil=True)(bound)  # type: ignore[no-any-return]
+
+
+def _append(step: Callable[..., None], decide: Any, *arguments: Any) -> None:
+    step(*arguments, decide)
+
+
+def compile_decide(name: str, decide: Callable[..., float]) -> Any:
+    """Compile a strategy's decision; StrategyError says in one line why it cannot be."""
+    try:
+        return typed_kernel(_decide_signature(), decide)
+    except NumbaError as error:
+        raise StrategyError(f"strategy '{name}' cannot be compiled: {_first_reason(error)} ({_place(decide)})") from None
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{Path(inspect.getsourcefile(function) or '?').name}:{function.__code__.co_firstlineno}"
+
+
+def _first_reason(error: NumbaError) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("Failed in", "-", "During:", "File "))]
+    return lines[0][:200] if lines else type(error).__name__
+
+

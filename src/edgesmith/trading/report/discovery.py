@@ -1,0 +1,266 @@
+"""The section on discovery: which cells were tried, what was concluded, and beside it the truth where a world's truth is known.
+
+The result arrives as the plain JSON of `discovery.json`; this module states which part of it a page needs and checks that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from edgesmith.errors import CorruptDataError
+from edgesmith.trading.report import formats
+
+# Strongest first; the words a page uses, and how loudly it says them.
+VERDICTS = {
+    "CANDIDATE": ("real", "strong"),
+    "REJECT_COST": ("real, but costs eat it", "half"),
+    "REJECT_NULL": ("nothing", ""),
+    "INSUFFICIENT": ("too little data", "faint"),
+}
+# What was found fills a table; a page of nothing but rejected cells would teach nobody anything.
+ROWS_MAX = 60
+
+
+class SearchCell(msgspec.Struct, frozen=True):
+    """The part of a discovery cell that a page shows."""
+
+    feature: str
+    bin: int
+    horizon_ns: int
+    latency_ns: int
+    side: int
+    verdict: str
+    lower: float | None = None
+    upper: float | None = None
+    n_eff: float | None = None
+    gross_bps: float | None = None
+    cost_bps: float | None = None
+    net_bps_best_side: float | None = None
+    t_excess: float | None = None
+    p_family: float | None = None
+    p_net_family: float | None = None
+    mde_bps: float | None = None
+    sentence: str = ""
+
+    @property
+    def strength(self) -> tuple[int, float, float, str, int, int]:
+        """Return a sort key: the best verdict first, then the surest, then the largest effect."""
+        p = 1.0 if self.p_family is None else self.p_family
+        return _rank(self.verdict), p, -abs(self.t_excess or 0.0), self.feature, self.horizon_ns, self.bin
+
+
+class SearchRecord(msgspec.Struct, frozen=True):
+    """The part of a discovery result that a page shows."""
+
+    cells: list[SearchCell]
+    trials: int
+    counts: dict[str, int]
+    instrument: str = ""
+    trial_hash: str = ""
+    critical_t: float | None = None
+    fee_in_bps: float | None = None
+    fee_out_bps: float | None = None
+    edges_span: dict[str, int] = {}
+    config: dict[str, Any] = {}
+    needed_ic: list[dict[str, Any]] = []
+    best: list[SearchCell] = []
+
+
+class Plant(msgspec.Struct, frozen=True):
+    """One effect that a simulated world really contains."""
+
+    feature: str = ""
+    text: str = ""
+    lower: float | None = None
+    upper: float | None = None
+    side: int | None = None
+    horizon_ns: int | None = None
+    gross_bps: float | None = None
+
+
+class TruthRecord(msgspec.Struct, frozen=True):
+    """What a simulated world really contains; no plants means that nothing was planted."""
+
+    plants: list[Plant] = []
+    text: str = ""
+
+
+def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Build the discovery section from a discovery result and, for a simulated world, its truth record."""
+    search = _checked(found, SearchRecord, "discovery result")
+    known = None if truth is None else _checked(truth, TruthRecord, "truth record")
+    cells = _shown(search)
+    return {
+        "headline": headline(search),
+        "tally": [
+            (f"{formats.count(search.counts[name])} {words}", style)
+            for name, (words, style) in VERDICTS.items()
+            if search.counts.get(name)
+        ],
+        "facts": _facts(search),
+        "needed": [_needed(row) for row in search.needed_ic],
+        "overview": overview(search),
+        "rows": [_row(cell, known) for cell in cells],
+        "rows_hidden": len(search.cells) - len(cells),
+        "truth": None
+        if known is None
+        else {"text": known.text, "plants": [plant_words(plant, full=True) for plant in known.plants]},
+    }
+
+
+def headline(search: SearchRecord) -> str:
+    """Say the outcome of the whole search in a sentence, and what could not have been seen."""
+    real, eaten = search.counts.get("CANDIDATE", 0), search.counts.get("REJECT_COST", 0)
+    looked, sizes = f"{formats.count(search.trials)} cells looked at", _detectable(search)
+    if real:
+        also = f"; {formats.count(eaten)} more are real, but costs eat them" if eaten else ""
+        caveat = "Candidates still have to be validated on data no search has seen."
+        return f"{looked}: {formats.count(real)} real after costs{also}. {caveat}"
+    if eaten:
+        return f"{looked}: {formats.count(eaten)} real, and costs eat every one of them. Nothing here is worth trading."
+    if not sizes:
+        return f"{looked}: too little data. No conclusion can be drawn, neither way."
+    smallest = formats.bps(sizes[0], signed=False)
+    return f"{looked}: nothing found. The smallest effect that could have been seen is {smallest}; smaller ones may exist."
+
+
+def overview(search: SearchRecord) -> dict[str, Any]:
+    """Lay out the strongest cell of every feature at every horizon as a grid."""
+    horizons = sorted({cell.horizon_ns for cell in search.cells})
+    strongest: dict[tuple[str, int], SearchCell] = {}
+    for cell in sorted(search.cells, key=lambda cell: cell.strength):
+        strongest.setdefault((cell.feature, cell.horizon_ns), cell)
+    features = list(dict.fromkeys(feature for feature, _ in strongest))
+    return {
+        "horizons": [formats.duration(horizon) for horizon in horizons],
+        "rows": [(feature, [_square(strongest.get((feature, horizon))) for horizon in horizons]) for feature in features],
+    }
+
+
+def condition(feature: str, lower: float | None, upper: float | None, *, missing: bool = False) -> str:
+    """Say which values of a feature a cell holds, short enough for a table."""
+    if missing:
+        return f"{feature} missing"
+    if lower is None:
+        return f"any {feature}" if upper is None else f"{feature} < {_short(upper)}"
+    return f"{feature} \u2265 {_short(lower)}" if upper is None else f"{_short(lower)} \u2264 {feature} < {_short(upper)}"
+
+
+def plant_words(plant: Plant, *, full: bool = False) -> str:
+    """Say what was planted; `full` also says where."""
+    where = plant.text or (condition(plant.feature, plant.lower, plant.upper) if plant.feature else "")
+    side = {1: "buy", -1: "sell"}.get(plant.side or 0, "")
+    size = "" if plant.gross_bps is None else formats.bps(plant.gross_bps, signed=False)
+    horizon = "" if plant.horizon_ns is None else f"over {formats.duration(plant.horizon_ns)}"
+    what = " ".join(part for part in (side, size, horizon) if part) or "an effect"
+    return f"{where}: {what}" if full and where else what
+
+
+def _checked(value: Mapping[str, Any], kind: Any, name: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise CorruptDataError(f"the {name} was not what a report can show ({error}); run discovery again") from None
+
+
+def _shown(search: SearchRecord) -> list[SearchCell]:
+    ranked = sorted(search.cells, key=lambda cell: cell.strength)
+    found = [cell for cell in ranked if _rank(cell.verdict) < 2][:ROWS_MAX]
+    features = {cell.feature for cell in found}
+    return found + [cell for cell in search.best if cell.feature not in features]
+
+
+def _facts(search: SearchRecord) -> list[tuple[str, str]]:
+    config, sizes = search.config, _detectable(search)
+    first, tested, last = (formats.instant(search.edges_span.get(name)) for name in ("first_ns", "test_first_ns", "test_last_ns"))
+    fee_in, fee_out = formats.bps(search.fee_in_bps, signed=False), formats.bps(search.fee_out_bps, signed=False)
+    best, median = (formats.bps(sizes[at], signed=False) for at in (0, len(sizes) // 2)) if sizes else (formats.UNKNOWN,) * 2
+    return [
+        ("Instrument", search.instrument or formats.UNKNOWN),
+        ("Cells looked at", formats.count(search.trials)),
+        ("Chance of one false find", f"at most {formats.percent(config.get('alpha'), 0)} over all cells together"),
+        ("Test", f"sign flips of whole blocks of time, {formats.count(config.get('flips'))} of them"),
+        ("Critical |t|", formats.number(search.critical_t)),
+        ("Detectable effect", f"{best} at best, {median} in the median cell"),
+        ("Fees in and out", f"{fee_in} and {fee_out}, plus the spread"),
+        ("Bin edges from", f"{first} to {tested} UTC, never tested"),
+        ("Tested on", f"{tested} to {last} UTC"),
+        ("Trial hash", search.trial_hash or formats.UNKNOWN),
+    ]
+
+
+def _needed(row: Mapping[str, Any]) -> dict[str, str]:
+    needed = formats.as_float(row.get("needed_ic"))
+    word = formats.UNKNOWN if needed is None else "possible" if row.get("possible") else "no forecast can pay"
+    return {
+        "horizon": formats.duration(row.get("horizon_ns")),
+        "latency": formats.duration(row.get("latency_ns")),
+        "move": formats.bps(row.get("gross_sd_bps"), signed=False),
+        "cost": formats.bps(row.get("cost_bps"), signed=False),
+        "needed": formats.number(needed),
+        "word": word,
+    }
+
+
+def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
+    words, style = VERDICTS.get(cell.verdict, (cell.verdict, ""))
+    gross = None if cell.gross_bps is None else cell.side * cell.gross_bps
+    return {
+        "verdict": words,
+        "style": style,
+        "cell": condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == 255),
+        "horizon": formats.duration(cell.horizon_ns),
+        "side": "buy" if cell.side > 0 else "sell",
+        "gross": formats.number(gross, signed=True),
+        "cost": formats.number(cell.cost_bps),
+        "net": formats.number(cell.net_bps_best_side, signed=True),
+        "net_tone": formats.tone(cell.net_bps_best_side),
+        "p": formats.number(cell.p_family, 4),
+        "p_net": formats.number(cell.p_net_family, 4),
+        "detectable": formats.number(cell.mde_bps),
+        "rows_effective": formats.count(cell.n_eff),
+        "sentence": cell.sentence,
+        "truth": "" if truth is None else _truth_of(cell, truth.plants),
+    }
+
+
+def _truth_of(cell: SearchCell, plants: Iterable[Plant]) -> str:
+    mine = [plant for plant in plants if plant.feature == cell.feature and _overlap(cell, plant)]
+    return "; ".join(plant_words(plant) for plant in mine) or "nothing planted"
+
+
+def _overlap(cell: SearchCell, plant: Plant) -> bool:
+    low, high = _bounds(cell.lower, cell.upper)
+    plant_low, plant_high = _bounds(plant.lower, plant.upper)
+    return low < plant_high and plant_low < high
+
+
+def _bounds(lower: float | None, upper: float | None) -> tuple[float, float]:
+    return (-math.inf if lower is None else lower), (math.inf if upper is None else upper)
+
+
+def _square(cell: SearchCell | None) -> dict[str, str]:
+    if cell is None:
+        return {"text": "", "style": "faint", "words": "not tried"}
+    words, style = VERDICTS.get(cell.verdict, (cell.verdict, ""))
+    return {
+        "text": formats.number(cell.t_excess, 1, signed=True),
+        "style": style,
+        "words": f"{condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == 255)}: {words}",
+    }
+
+
+def _detectable(search: SearchRecord) -> list[float]:
+    return sorted(cell.mde_bps for cell in search.cells if cell.mde_bps is not None)
+
+
+def _rank(verdict: str) -> int:
+    return list(VERDICTS).index(verdict) if verdict in VERDICTS else len(VERDICTS)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}".replace("-", formats.MINUS)

@@ -1,0 +1,148 @@
+"""Put the page together: sections, charts, style and scripts into one file that asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from edgesmith.canonical import canonical_json
+from edgesmith.lake.atomic import write_atomically
+from edgesmith.trading.report import formats
+from edgesmith.trading.report.charting import CREDIT, CREDIT_URL, chart_library
+from edgesmith.trading.report.data import data_view, instrument_labels
+from edgesmith.trading.report.run_folder import RunRecord, read_discovery, read_record, read_table
+
+REPORT_NAME = "report.html"
+
+
+def write_report(
+    run_folder: Path,
+    *,
+    discovery: Mapping[str, Any] | None = None,
+    truth: Mapping[str, Any] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write `report.html` into a run's folder and return its path; the same run gives the same bytes.
+
+    Parameters
+    ----------
+    run_folder
+        Holds `manifest.json`, the Parquet files of a backtest if it was one, and `discovery.json` if discovery ran.
+    discovery
+        What discovery found; taken from `discovery.json` of the folder when None.
+    truth
+        What a simulated world really contained, shown beside what was found.
+    """
+    run = read_record(run_folder)
+    found = discovery if discovery is not None else read_discovery(run_folder)
+    page = _render(run, run_folder, found, truth, title)
+    path = run_folder / REPORT_NAME
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(page, encoding="utf-8")
+
+    write_atomically(path, write)
+    return path
+
+
+def _render(
+    run: RunRecord, folder: Path, found: Mapping[str, Any] | None, truth: Mapping[str, Any] | None, title: str | None
+) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from edgesmith.trading.report.discovery import discovery_view
+
+    backtest, payload = _backtest(run, folder)
+    library, own_script = chart_library(), _resource("charts.js")
+    environment = Environment(
+        loader=PackageLoader("edgesmith.trading.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        title=title or _title(run),
+        subtitle=_subtitle(run),
+        run=run,
+        data=data_view(run),
+        discovery=None if found is None else discovery_view(found, truth),
+        backtest=backtest,
+        has_charts=bool(payload["curve"] or payload["panes"]),
+        has_curve=payload["curve"] is not None,
+        manifest=_manifest(run),
+        policy=_policy(library.script, own_script),
+        style=Markup(library.style + "\n" + _resource("page.css")),  # noqa: S704
+        payload=Markup(_json_for_script(payload)),  # noqa: S704
+        library_script=Markup(library.script),  # noqa: S704
+        own_script=Markup(own_script),  # noqa: S704
+        credit=CREDIT,
+        credit_url=CREDIT_URL,
+    )
+
+
+def _backtest(run: RunRecord, folder: Path) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    if run.metrics is None:
+        return None, {"currency": "", "equity_start": None, "curve": None, "panes": []}
+    from edgesmith.trading.report.backtest import backtest_view, chart_payload
+
+    fills, decisions, curve, prices = (read_table(folder, name) for name in ("fills", "decisions", "curve", "prices"))
+    return backtest_view(run, fills, decisions, prices), chart_payload(run, fills, curve, prices)
+
+
+def _title(run: RunRecord) -> str:
+    name = run.strategy.get("name")
+    what = {"backtest": "Backtest", "discovery": "Discovery", "demo": "Demo"}.get(run.kind, run.kind)
+    return f"{what}: {name}" if name else what
+
+
+def _subtitle(run: RunRecord) -> list[str]:
+    data = run.data
+    parts = [*instrument_labels(run), f"{formats.count(data.events)} events"]
+    if data.first_ns is not None and data.last_ns is not None:
+        parts.append(f"{formats.instant(data.first_ns)} UTC")
+        parts.append(formats.duration(data.last_ns - data.first_ns))
+    return parts
+
+
+def _manifest(run: RunRecord) -> list[tuple[str, list[tuple[str, str]]]]:
+    identity = {"run_id": run.run_id, "kind": run.kind, "seed": run.seed, "data_fingerprint": run.data.fingerprint}
+    return [
+        ("Run", list(_flat(identity | (run.result or {})))),
+        ("Strategy", list(_flat(run.strategy))),
+        ("Execution", list(_flat(run.execution))),
+        ("Risk", list(_flat(run.risk))),
+        ("Risk and guard counters", list(_flat({**run.risk_counters, **run.guard_counters}))),
+        ("Versions", list(_flat({"edgesmith": run.edgesmith_version, **run.versions}))),
+    ]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, entry in value.items():
+        if isinstance(entry, Mapping):
+            yield from _flat(entry, f"{prefix}{key}.")
+        else:
+            text = entry if isinstance(entry, str) else canonical_json(entry).decode()
+            yield f"{prefix}{key}", text
+
+
+def _policy(*scripts: str) -> str:
+    # Only the two reviewed scripts run, by hash; nothing is fetched, whatever a hostile name in the data tries.
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json_for_script(value: Any) -> str:
+    text = canonical_json(value).decode()
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _resource(name: str) -> str:
+    return (files("edgesmith.trading.report") / name).read_text(encoding="utf-8")
