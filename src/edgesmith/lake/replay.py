@@ -13,11 +13,11 @@ import numpy as np
 from edgesmith.canonical import content_hash
 from edgesmith.clock import Clock
 from edgesmith.domain.events import EVENT, Cursor
-from edgesmith.domain.records import as_records
+from edgesmith.domain.records import as_records, joined
 from edgesmith.errors import InputError
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.merge import merge_runs
-from edgesmith.lake.sequence import Events, Order, PartitionSequence, Window, joined
+from edgesmith.lake.sequence import Events, Order, PartitionSequence, Window
 
 BATCH_EVENTS = 65_536
 

@@ -7,7 +7,7 @@ as no unread row group can hold an earlier one, which the statistics of the row 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from edgesmith.domain.events import EVENT, PAYLOAD_FIELDS, Cursor
-from edgesmith.domain.records import as_records
+from edgesmith.domain.records import as_records, joined, taken
 from edgesmith.domain.units import INT64_MAX
 from edgesmith.errors import CorruptDataError, DataError
 from edgesmith.lake.catalog import Partition
@@ -33,7 +33,6 @@ DISORDER_EVENTS_MAX = 4_194_304
 
 _NO_COLUMN = np.frombuffer(b"", np.int64)
 _NO_SIDE = np.frombuffer(b"", np.int8)
-_RAW = np.dtype((np.void, EVENT.itemsize))
 
 
 class Window:
@@ -141,12 +140,6 @@ class PartitionSequence:
         return events
 
 
-def joined(blocks: Sequence[Events]) -> Events:
-    """Return the events of `blocks` in one array."""
-    # np.concatenate on a union dtype would lay its fields out one after another.
-    return as_records(np.concatenate([block.view(_RAW) for block in blocks]).view(EVENT))
-
-
 def _limits(file: pq.ParquetFile, clock_field: str) -> list[tuple[int, int, int]] | None:
     # Lowest clock, highest clock and first seq of each row group.
     column = file.schema_arrow.get_field_index(clock_field)
@@ -166,7 +159,7 @@ def _by_receive(block: Events) -> Events:
     if not bool(np.any(ts_recv[1:] < ts_recv[:-1])):
         return block
     # Stable: rows of one receive time stay in storage order, (ts_event, seq).
-    return block[np.argsort(ts_recv, kind="stable")]
+    return taken(block, np.argsort(ts_recv, kind="stable"))
 
 
 def _values(column: pa.ChunkedArray) -> NDArray[Any]:
