@@ -68,7 +68,9 @@ def find_instrument(
     if venue not in VENUES:
         raise UnknownNameError("venue", venue, VENUES)
     if simulated != (venue == SIMULATED_VENUE):
-        raise InputError(f"{venue}:{symbol}: simulated was {simulated}; simulated instruments, and only they, are of venue 'simulated'")
+        raise InputError(
+            f"{venue}:{symbol}: simulated was {simulated}; simulated instruments, and only they, are of venue 'simulated'"
+        )
     known = binance.INSTRUMENTS.get((venue, symbol))
     if known is None:
         return _built(venue, symbol, price_increment, qty_increment)
@@ -85,8 +87,8 @@ def _built(venue: str, symbol: str, price_increment: str | None, qty_increment: 
     if price_increment is None or qty_increment is None:
         of_venue = sorted(known for at, known in binance.INSTRUMENTS if at == venue)
         raise InputError(
-            f"instrument {venue}:{symbol} is not in the table (it has {', '.join(of_venue) or 'none of this venue'}) and no data of it "
-            "says its tick and lot; import its quotes or trades first"
+            f"instrument {venue}:{symbol} is not in the table (it has {', '.join(of_venue) or 'none of this venue'}) and no data "
+            "of it says its tick and lot; import its quotes and trades first"
         )
     if venue == "binance_coinm" or symbol.endswith("USD"):
         raise InputError(

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from edgesmith.domain.units import date_of_ns
 from edgesmith.errors import InputError, UnknownNameError
-from edgesmith.lake.importers.intake import Intake, Series
+from edgesmith.lake.importers.intake import Intake
+from edgesmith.lake.importers.series import Series
 from edgesmith.lake.importers.sources import LineSource
 from edgesmith.lake.importers.timestamps import is_plausible_ns
 from edgesmith.lake.schema import ClockRecord
@@ -29,10 +30,6 @@ _CLOCK_DIGITS = 19
 
 _CLOCKS = msgspec.json.Decoder(list[int])
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError)
-
-
-class _Mismatch(Exception):  # noqa: N818
-    """A block the fast way does not fit."""
 
 
 class CaptureImporter:
@@ -73,20 +70,8 @@ class CaptureImporter:
     def _take(self, lines: list[bytes], intake: Intake) -> None:
         quotes, trades, aggregates, depth_count, rest = self._route(lines)
         slow = self._one_by_one(rest)
-        try:
-            decoder = self._decoder_of(lines)
-            fast = [
-                self._at_once(decoder, kind, group, head)
-                for kind, group, head in (
-                    (FrameKind.BOOK_TICKER, quotes, self._quote_head),
-                    (FrameKind.TRADE, trades, self._trade_head),
-                    (FrameKind.AGG_TRADE, aggregates, self._aggregate_head),
-                )
-                if group
-            ]
-            if slow.groups.keys() & {group.kind for group in fast}:
-                raise _Mismatch
-        except (_Mismatch, *_NOT_JSON):
+        fast = self._fast(lines, quotes, trades, aggregates)
+        if fast is None or slow.groups.keys() & {group.kind for group in fast}:
             # Frames of one kind must stay in file order, so the whole block is read one by one.
             depth_count, fast, slow = 0, [], self._one_by_one(lines)
         intake.set_aside("depth_not_stored", depth_count)
@@ -121,20 +106,35 @@ class CaptureImporter:
                 rest.append(line)
         return quotes, trades, aggregates, depth_count, rest
 
-    def _decoder_of(self, lines: list[bytes]) -> MarketDecoder:
+    def _fast(self, lines: list[bytes], quotes: list[bytes], trades: list[bytes], aggregates: list[bytes]) -> list[_Group] | None:
         first, last = (self._decoders.on(date_of_ns(_clock(line) or 0)) for line in (lines[0], lines[-1]))
         if first is not last:
-            raise _Mismatch
-        return first
+            return None
+        groups = []
+        for kind, routed, head in (
+            (FrameKind.BOOK_TICKER, quotes, self._quote_head),
+            (FrameKind.TRADE, trades, self._trade_head),
+            (FrameKind.AGG_TRADE, aggregates, self._aggregate_head),
+        ):
+            if not routed:
+                continue
+            group = self._at_once(first, kind, routed, head)
+            if group is None:
+                return None
+            groups.append(group)
+        return groups
 
-    def _at_once(self, decoder: MarketDecoder, kind: FrameKind, lines: list[bytes], head: bytes) -> _Group:
+    def _at_once(self, decoder: MarketDecoder, kind: FrameKind, lines: list[bytes], head: bytes) -> _Group | None:
         form = decoder.formats[kind]
         start = _CLOCK_DIGITS + len(head)
         decode = form.decoder.decode
-        frames = [decode(line[start:-1]) for line in lines]
+        try:
+            frames = [decode(line[start:-1]) for line in lines]
+            clocks = _CLOCKS.decode(b"[" + b",".join([line[:_CLOCK_DIGITS] for line in lines]) + b"]")
+        except _NOT_JSON:
+            return None
         if [frame.symbol for frame in frames].count(self._symbol) != len(frames):
-            raise _Mismatch
-        clocks = _CLOCKS.decode(b"[" + b",".join([line[:_CLOCK_DIGITS] for line in lines]) + b"]")
+            return None
         return _Group(kind, form, lines, frames, clocks)
 
     def _one_by_one(self, lines: list[bytes]) -> _Sorted:

@@ -13,18 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from edgesmith.domain.events import Stream
 from edgesmith.domain.units import ns_of_date
 from edgesmith.errors import CorruptDataError, InputError
-from edgesmith.lake.importers.checks import Columns
+from edgesmith.lake.importers.checks import INVALID_SIDE, Columns
 from edgesmith.lake.importers.csv_rows import CsvBlock, Layout
-from edgesmith.lake.importers.intake import Intake, Series
+from edgesmith.lake.importers.intake import Intake
+from edgesmith.lake.importers.series import Series
 from edgesmith.lake.importers.sources import LineSource
 from edgesmith.lake.schema import ClockRecord
 from edgesmith.venues.registry import venue_name
 
-_NAME = re.compile(r"(?P<symbol>[A-Za-z0-9_]+)-(?P<form>trades|aggTrades|bookTicker)-(?P<year>\d{4})-(?P<month>\d\d)(-(?P<day>\d\d))?\.")
+_NAME = re.compile(
+    r"(?P<symbol>[A-Za-z0-9_]+)-(?P<form>trades|aggTrades|bookTicker)-(?P<year>\d{4})-(?P<month>\d\d)(-(?P<day>\d\d))?\."
+)
 
 _TRADES: Layout = {
     "id": pl.Int64,
@@ -112,7 +116,9 @@ class VisionImporter:
     def _check(self, path: Path, name: re.Match[str]) -> None:
         symbol, form = name["symbol"].upper(), name["form"]
         if self._symbol is not None and symbol != self._symbol:
-            raise InputError(f"{path} is of {symbol} by its name, and --symbol was {self._symbol}; leave the option out or fix it")
+            raise InputError(
+                f"{path} is of {symbol} by its name, and --symbol was {self._symbol}; leave the option out or fix it"
+            )
         market = self._market_of(path, symbol)
         if form not in _LAYOUTS[market]:
             raise InputError(f"{path} is a {form} dump and the market {market} has none; was --market right?")
@@ -149,7 +155,9 @@ def _check_width(path: Path, block: bytes, layout: Layout, market: str) -> None:
     width = block.partition(b"\n")[0].count(b",") + 1
     other = {len(layouts[form]) for layouts in _LAYOUTS.values() for form in layouts} - {len(layout)}
     if block and width != len(layout) and width in other:
-        raise CorruptDataError(f"{path} has {width} columns, expected {len(layout)} for this kind on {market}; was --market right?")
+        raise CorruptDataError(
+            f"{path} has {width} columns, expected {len(layout)} for this kind on {market}; was --market right?"
+        )
 
 
 def _take(block: bytes, layout: Layout, series: Series, intake: Intake) -> None:
@@ -166,10 +174,11 @@ def _take(block: bytes, layout: Layout, series: Series, intake: Intake) -> None:
         columns |= {name: frame[name].to_numpy() for name in ("bid_price", "bid_qty", "ask_price", "ask_qty")}
     else:
         columns |= {name: frame[name].to_numpy() for name in ("price", "qty")}
-        columns["side"] = np.where(_is_true(frame["buyer_is_maker"]), np.int8(-1), np.int8(1))
+        columns["side"] = _sides(frame["buyer_is_maker"])
         columns["trade_id"] = columns["id"]
     intake.add(series, columns, rows.raw)
 
 
-def _is_true(words: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return words.is_in(["true", "True", "TRUE", "1"]).to_numpy()
+def _sides(buyer_is_maker: pl.Series) -> NDArray[np.int8]:
+    words = buyer_is_maker.str.to_lowercase()
+    return words.replace_strict({"true": -1, "false": 1}, default=INVALID_SIDE, return_dtype=pl.Int8).to_numpy()

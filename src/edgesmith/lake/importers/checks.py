@@ -10,8 +10,21 @@ from numpy.typing import NDArray
 Columns = dict[str, Any]
 
 # The code of a fault is its place here; 0 is a sound row. A row with several faults is counted under the first found.
-FAULTS = ("", "unit_unclear", "off_day", "not_finite", "non_positive", "crossed_quote", "non_monotone_id", "duplicate")
-UNIT_UNCLEAR, OFF_DAY, NOT_FINITE, NON_POSITIVE, CROSSED_QUOTE, NON_MONOTONE_ID, DUPLICATE = range(1, len(FAULTS))
+FAULTS = (
+    "",
+    "unit_unclear",
+    "off_day",
+    "not_finite",
+    "non_positive",
+    "crossed_quote",
+    "side_unclear",
+    "non_monotone_id",
+    "duplicate",
+)
+UNIT_UNCLEAR, OFF_DAY, NOT_FINITE, NON_POSITIVE, CROSSED_QUOTE, SIDE_UNCLEAR, NON_MONOTONE_ID, DUPLICATE = range(1, len(FAULTS))
+
+# What an importer writes where a word is not a side.
+INVALID_SIDE = 2
 
 _POSITIVE = ("bid_price", "bid_qty", "ask_price", "ask_qty", "price", "qty", "mark_price", "index_price")
 # Absent values of these are NaN.
@@ -30,6 +43,8 @@ def find_faults(columns: Columns, required: tuple[str, ...], faults: NDArray[np.
             mark(faults, values <= 0.0, NON_POSITIVE)
         elif name == "open_interest":
             mark(faults, values < 0.0, NON_POSITIVE)
+    if "side" in columns:
+        mark(faults, np.abs(columns["side"]) > 1, SIDE_UNCLEAR)
     if "bid_price" in columns:
         mark(faults, columns["bid_price"] >= columns["ask_price"], CROSSED_QUOTE)
 

@@ -8,48 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from edgesmith.domain.events import Stream
-from edgesmith.domain.units import NS_PER_DAY, date_of_ns, format_duration_ns
+from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import DataError
 from edgesmith.lake.importers import checks
 from edgesmith.lake.importers.checks import FAULTS, Columns
 from edgesmith.lake.importers.increments import decimal_step
 from edgesmith.lake.importers.report import QUARANTINED, FileReport, PartitionReport, Quarantine, file_sha256
+from edgesmith.lake.importers.series import PRESENCE, Series, by_day, joined, rows_of
 from edgesmith.lake.importers.timestamps import to_ns
 from edgesmith.lake.rows import take
-from edgesmith.lake.schema import ClockRecord, PartitionKey, Source, content_columns, read_meta
+from edgesmith.lake.schema import PartitionKey, Source, read_meta
 from edgesmith.lake.segments import merge_partition
 
 _PRICES = {Stream.BBO: ("bid_price", "ask_price"), Stream.TRADE: ("price",)}
 _QTYS = {Stream.BBO: ("bid_qty", "ask_qty"), Stream.TRADE: ("qty",)}
-# The column whose absence (NaN) means that a row has nothing for the stream.
-_PRESENCE = {Stream.MARK_PRICE: "mark_price", Stream.FUNDING: "funding_rate", Stream.OPEN_INTEREST: "open_interest"}
-
-
-@dataclass(frozen=True)
-class Series:
-    """What a run of rows is: whose, in which form the source had it, for which streams, on which clocks.
-
-    `form` is the source's own word (`aggTrade`, `quotes`). `in_receive_order` says that ids must rise in file order; otherwise
-    the order of the file means nothing and rows are sorted by (`ts_event`, id). With `on_change`, funding and open interest are
-    stored when they change or a UTC day begins. `required` names columns that may not be absent where absence is possible.
-    """
-
-    venue: str
-    symbol: str
-    form: str
-    streams: tuple[Stream, ...]
-    clock: ClockRecord
-    in_receive_order: bool = True
-    on_change: bool = False
-    required: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,8 +56,9 @@ class Intake:
         self._truncated = False
 
     def say(self, message: str) -> None:
-        """Add a message the user must see."""
-        self._messages.append(message)
+        """Add a message the user must see; said once however often it is given."""
+        if message not in self._messages:
+            self._messages.append(message)
 
     def set_aside(self, reason: str, count: int = 1) -> None:
         """Count sound lines that are not for the lake."""
@@ -120,7 +99,7 @@ class Intake:
         for position in np.flatnonzero(faults):
             self.reject(FAULTS[faults[position]], raw(int(position)))
         sound = take(columns, faults == 0) if faults.any() else columns
-        if series.streams[0] in _PRESENCE:
+        if series.streams[0] in PRESENCE:
             sound = self._without_empty(series, sound)
         self._accepted += len(sound["ts_event"])
         if len(sound["ts_event"]):
@@ -145,7 +124,7 @@ class Intake:
     def _without_empty(self, series: Series, columns: Columns) -> Columns:
         present = np.zeros(len(columns["ts_event"]), np.bool_)
         for stream in series.streams:
-            present |= ~np.isnan(columns[_PRESENCE[stream]])
+            present |= ~np.isnan(columns[PRESENCE[stream]])
         self.set_aside("nothing_to_store", int((~present).sum()))
         return columns if present.all() else take(columns, present)
 
@@ -171,7 +150,7 @@ class Intake:
             if series.clock.event_clock == "venue" and series.clock.recv_clock == "local":
                 skews.append(columns["ts_recv"] - columns["ts_event"])
             for stream in series.streams:
-                stream_rows = _rows_of(series, stream, columns)
+                stream_rows = rows_of(series, stream, columns)
                 rows[stream.label] = rows.get(stream.label, 0) + len(stream_rows["ts_event"])
                 partitions += self._write(series, stream, stream_rows)
         self._say_clocks(skews)
@@ -199,7 +178,7 @@ class Intake:
     def _write(self, series: Series, stream: Stream, rows: Columns) -> list[PartitionReport]:
         reports = []
         source = Source(self._path.name, self._sha256, f"{self._kind}/{series.form}")
-        for day, day_rows in _by_day(rows):
+        for day, day_rows in by_day(rows):
             key = PartitionKey(series.venue, stream, series.symbol, day)
             given = len(day_rows["ts_event"])
             try:
@@ -239,8 +218,8 @@ class Intake:
             if _is_aggregated(source.format) != aggregated:
                 words = ("aggregated", "single") if aggregated else ("single", "aggregated")
                 raise DataError(
-                    f"{key}: the file has {words[0]} trades and the lake holds {words[1]} ones (from {source.name}); together they "
-                    "would count the same prints twice: import them into another lake root"
+                    f"{key}: the file has {words[0]} trades and the lake holds {words[1]} ones (from {source.name}); "
+                    "together they would count the same prints twice: import them into another lake root"
                 )
 
     def _say_clocks(self, skews: Sequence[NDArray[np.int64]]) -> None:
@@ -286,18 +265,6 @@ class Intake:
         )
 
 
-def joined(batches: Sequence[Columns]) -> Columns:
-    """Return the columns of several batches end to end."""
-    if len(batches) == 1:
-        return batches[0]
-    return {
-        name: pa.concat_arrays([batch[name] for batch in batches])
-        if isinstance(first, pa.Array)
-        else np.concatenate([batch[name] for batch in batches])
-        for name, first in batches[0].items()
-    }
-
-
 def _check_ids(columns: Columns, faults: NDArray[np.uint8], held: _Held) -> None:
     sound = np.flatnonzero(faults == 0)
     ids = columns["id"][sound]
@@ -312,37 +279,6 @@ def _check_ids(columns: Columns, faults: NDArray[np.uint8], held: _Held) -> None
         again = checks.repeats(columns, where, known)
         faults[where] = np.where(again, checks.DUPLICATE, checks.NON_MONOTONE_ID)
     held.reached = max(held.reached, int(ids.max()))
-
-
-def _rows_of(series: Series, stream: Stream, columns: Columns) -> Columns:
-    rows = {name: columns[name] for name in content_columns(stream)}
-    presence = _PRESENCE.get(stream)
-    if presence is None:
-        return rows
-    present = ~np.isnan(rows[presence])
-    if not present.all():
-        rows = take(rows, present)
-    if series.on_change and stream != Stream.MARK_PRICE:
-        rows = take(rows, _changes(rows, stream))
-    return rows
-
-
-def _changes(rows: Columns, stream: Stream) -> NDArray[np.bool_]:
-    changed = np.ones(len(rows["ts_event"]), np.bool_)
-    changed[1:] = np.diff(rows["ts_event"] // NS_PER_DAY) != 0
-    for name in ("open_interest",) if stream == Stream.OPEN_INTEREST else ("funding_rate", "next_funding_ts"):
-        changed[1:] |= rows[name][1:] != rows[name][:-1]
-    return changed
-
-
-def _by_day(rows: Columns) -> list[tuple[date, Columns]]:
-    if not len(rows["ts_event"]):
-        return []
-    days = rows["ts_event"] // NS_PER_DAY
-    first, last = int(days.min()), int(days.max())
-    if first == last:
-        return [(date_of_ns(first * NS_PER_DAY), rows)]
-    return [(date_of_ns(int(day) * NS_PER_DAY), take(rows, days == day)) for day in np.unique(days)]
 
 
 def _step(rows: Columns, names: tuple[str, ...] | None) -> str | None:

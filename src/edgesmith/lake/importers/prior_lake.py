@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from edgesmith.canonical import canonical_json
 from edgesmith.domain.events import STREAM_NAMES, Stream
-from edgesmith.errors import CorruptDataError, UnknownNameError
-from edgesmith.lake.importers.checks import Columns
-from edgesmith.lake.importers.intake import Intake, Series
+from edgesmith.errors import CorruptDataError
+from edgesmith.lake.importers.checks import INVALID_SIDE, Columns
+from edgesmith.lake.importers.intake import Intake
+from edgesmith.lake.importers.series import Series
 from edgesmith.lake.importers.sources import LineSource
 from edgesmith.lake.schema import ClockRecord, parse_stream, payload_columns
 from edgesmith.venues.registry import VENUES, canonical_symbol, venue_name
@@ -51,14 +52,16 @@ class PriorLakeImporter:
             clock = _clock(file)
             if clock.event_clock == "receive":
                 intake.say(
-                    "ts_event equals ts_recv in every row (a known defect of the recorder): the venue's time is not in this file, "
-                    "latency cannot be measured and events are ordered by receive time"
+                    "ts_event equals ts_recv in every row (a known defect of the recorder): the venue's time is not in this "
+                    "file, latency cannot be measured and events are ordered by receive time"
                 )
             for batch in file.iter_batches(_BATCH_ROWS):
                 intake.lines += batch.num_rows
                 self._take(pl.DataFrame(pa.Table.from_batches([batch])), clock, intake)
         except (pa.ArrowException, OSError) as error:
-            raise CorruptDataError(f"{path} cannot be read as Parquet ({error}); nothing of it was stored: copy it again") from None
+            raise CorruptDataError(
+                f"{path} cannot be read as Parquet ({error}); nothing of it was stored: copy it again"
+            ) from None
 
     def _take(self, frame: pl.DataFrame, clock: ClockRecord, intake: Intake) -> None:
         for names, part in frame.group_by(_NAMES, maintain_order=True):
@@ -75,14 +78,20 @@ class PriorLakeImporter:
                 continue
             self._take_series(venue, canonical, parse_stream(stream), part, clock, intake)
 
-    def _take_series(self, venue: str, symbol: str, stream: Stream, part: pl.DataFrame, clock: ClockRecord, intake: Intake) -> None:
+    def _take_series(
+        self, venue: str, symbol: str, stream: Stream, part: pl.DataFrame, clock: ClockRecord, intake: Intake
+    ) -> None:
         absent = [name for name in payload_columns(stream) if name not in part.columns]
         if absent:
-            raise CorruptDataError(f"the rows of {symbol} {stream.label} have no column {', '.join(absent)}, expected all of the stream")
+            raise CorruptDataError(
+                f"the rows of {symbol} {stream.label} have no column {', '.join(absent)}, expected all of the stream"
+            )
         columns: Columns = {name: _integers(part[name]) for name in _CLOCKS}
         columns |= {name: _column(name, part[name]) for name in payload_columns(stream)}
         required = tuple(name for name in payload_columns(stream) if name != "index_price")
-        series = Series(venue, symbol, stream.label, (stream,), clock, required=required)
+        # Of Binance the prior system subscribed to aggregated trades.
+        form = "aggTrade" if stream == Stream.TRADE and venue.startswith("binance_") else stream.label
+        series = Series(venue, symbol, form, (stream,), clock, required=required)
         intake.add(series, columns, lambda row: canonical_json(part.row(row, named=True)))
 
 
@@ -101,7 +110,8 @@ def _column(name: str, values: pl.Series) -> Any:
     if name == "trade_id":
         return pa.array(values.cast(pl.String).fill_null("").to_list(), pa.string())
     if name == "side":
-        return values.cast(pl.Int8).fill_null(0).to_numpy()
+        sides = values.cast(pl.Int64, strict=False).fill_null(INVALID_SIDE)
+        return np.where(np.abs(sides.to_numpy()) <= 1, sides.to_numpy(), INVALID_SIDE).astype(np.int8)
     if name == "next_funding_ts":
         return _integers(values)
     return values.cast(pl.Float64).fill_null(float("nan")).to_numpy()

@@ -39,6 +39,7 @@ QUARANTINED: dict[str, str] = {
     "non_positive": "a price or quantity that must be above zero",
     "crossed_quote": "a bid at or above the ask",
     "off_day": "a row of another day than the file's name says",
+    "side_unclear": "a taker side that is neither buy, sell nor unknown",
     "non_monotone_id": "an id older than what the file had already reached",
     "duplicate": "a row the file already held",
     "unsupported_instrument": "an instrument edgesmith cannot value yet",

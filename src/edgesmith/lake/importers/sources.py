@@ -90,7 +90,7 @@ class LineSource:
                     yield inflater.decompress(data, self._block_bytes)
                 except zlib.error as error:
                     raise CorruptDataError(
-                        f"{self.path} is damaged ({error}), expected sound gzip; nothing of it was stored: fetch or copy the file again"
+                        f"{self.path} is damaged ({error}), expected sound gzip; nothing was stored: fetch the file again"
                     ) from None
                 data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         self.truncated = not inflater.eof
@@ -108,5 +108,5 @@ class LineSource:
                             self._progress(file.tell())
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise CorruptDataError(
-                f"{self.path} is damaged ({error}), expected a sound zip; nothing of it was stored: fetch or copy the file again"
+                f"{self.path} is damaged ({error}), expected a sound zip; nothing was stored: fetch the file again"
             ) from None

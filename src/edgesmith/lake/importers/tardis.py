@@ -15,10 +15,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from edgesmith.domain.events import Stream
-from edgesmith.errors import CorruptDataError, InputError
-from edgesmith.lake.importers.checks import Columns
+from edgesmith.errors import CorruptDataError
+from edgesmith.lake.importers.checks import INVALID_SIDE, Columns
 from edgesmith.lake.importers.csv_rows import CsvBlock, Layout
-from edgesmith.lake.importers.intake import Intake, Series
+from edgesmith.lake.importers.intake import Intake
+from edgesmith.lake.importers.series import Series
 from edgesmith.lake.importers.sources import LineSource
 from edgesmith.lake.schema import ClockRecord
 from edgesmith.venues.registry import canonical_symbol, venue_name
@@ -89,26 +90,24 @@ class TardisImporter:
         intake.set_aside("blank_line", rows.blank)
         frame = rows.frame.with_row_index("row")
         for (exchange, name), part in frame.group_by(["exchange", "symbol"], maintain_order=True):
-            positions = part["row"].to_numpy()
-            self._take_symbol(str(exchange), str(name), form, part, positions, rows, intake)
+            self._take_symbol(str(exchange), str(name), form, part, rows, intake)
 
-    def _take_symbol(
-        self, exchange: str, name: str, form: str, part: pl.DataFrame, positions: NDArray[np.uint32], rows: CsvBlock, intake: Intake
-    ) -> None:
+    def _take_symbol(self, exchange: str, name: str, form: str, part: pl.DataFrame, rows: CsvBlock, intake: Intake) -> None:
+        positions = part["row"].to_numpy()
         venue = EXCHANGES.get(exchange)
         if venue is None or (venue == "bybit_linear" and _INVERSE_BYBIT.fullmatch(name.upper())):
             for position in positions:
                 intake.reject("unsupported_instrument", rows.raw(int(position)))
             what = f"{exchange} is not supported" if venue is None else f"{name} of {exchange} is coin-margined"
-            intake.say_once(f"{what}; supported: {', '.join(sorted(EXCHANGES))}, of bybit the linear contracts")
+            intake.say(f"{what}; supported: {', '.join(sorted(EXCHANGES))}, of bybit the linear contracts")
             return
         symbol = canonical_symbol(venue, name)
         if self._symbol not in (None, symbol, name.upper()) or self._venue not in (None, venue):
             intake.set_aside("other_symbol", len(positions))
-            intake.say_once(f"rows of {venue} {symbol} were left: not what --market and --symbol ask for")
+            intake.say(f"rows of {venue} {symbol} were left: not what --market and --symbol ask for")
             return
         series = Series(venue, symbol, form, _FORMS[form][0], _CLOCK, on_change=form == "derivative_ticker")
-        intake.add(series, _columns(form, part), lambda row: rows.raw(int(positions[row])))
+        intake.add(series, _columns(series, part), lambda row: rows.raw(int(positions[row])))
 
 
 def _form_of(path: Path, header: bytes) -> str:
@@ -116,19 +115,22 @@ def _form_of(path: Path, header: bytes) -> str:
     for form, (_, layout) in _FORMS.items():
         if names == list(layout):
             return form
-    if path.suffix == ".csv" or ".csv." in path.name:
-        raise CorruptDataError(f"{path} begins with '{','.join(names)[:200]}', expected the header of {', '.join(_FORMS)}")
-    raise CorruptDataError(f"{path} does not begin with the header of a tardis file ({', '.join(_FORMS)}); is it the right format?")
+    raise CorruptDataError(f"{path} begins with '{','.join(names)[:120]}', expected the header of {', '.join(_FORMS)} of tardis")
 
 
-def _columns(form: str, part: pl.DataFrame) -> Columns:
+def _columns(series: Series, part: pl.DataFrame) -> Columns:
+    form = series.form
     columns: Columns = {"ts_event": part["timestamp"].to_numpy(), "ts_recv": part["local_timestamp"].to_numpy()}
     if form == "quotes":
         names = {"bid_price": "bid_price", "bid_qty": "bid_amount", "ask_price": "ask_price", "ask_qty": "ask_amount"}
         return columns | {ours: _floats(part[theirs]) for ours, theirs in names.items()}
     if form == "trades":
         columns |= {"price": _floats(part["price"]), "qty": _floats(part["amount"]), "side": _sides(part["side"])}
-        return columns | _trade_ids(part["id"])
+        columns["trade_id"] = pa.array(part["id"].to_list(), pa.string())
+        if series.venue.startswith("binance_"):
+            # Binance counts its trades; other venues' ids say nothing about order.
+            columns["id"] = part["id"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+        return columns
     columns |= {name: _floats(part[name]) for name in ("mark_price", "index_price", "funding_rate", "open_interest")}
     due = _floats(part["funding_timestamp"])
     return columns | {"next_funding_ts": np.where(np.isfinite(due), due, 0.0).astype(np.int64)}
@@ -139,12 +141,5 @@ def _floats(values: pl.Series) -> NDArray[np.float64]:
 
 
 def _sides(words: pl.Series) -> NDArray[np.int8]:
-    buy, sell = (words == "buy").to_numpy(), (words == "sell").to_numpy()
-    return buy.astype(np.int8) - sell.astype(np.int8)
-
-
-def _trade_ids(ids: pl.Series) -> Columns:
-    text = pa.array(ids.to_list(), pa.string())
-    numbers = ids.cast(pl.Int64, strict=False)
-    # Binance counts its trades; other venues' ids say nothing about order.
-    return {"trade_id": text} if numbers.null_count() else {"trade_id": text, "id": numbers.to_numpy()}
+    sides = words.replace_strict({"buy": 1, "sell": -1, "unknown": 0}, default=INVALID_SIDE, return_dtype=pl.Int8)
+    return sides.to_numpy()

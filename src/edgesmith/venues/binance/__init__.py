@@ -1,0 +1,1 @@
+"""Binance: USDT-margined futures (usdm), spot, and coin-margined futures (coinm)."""
