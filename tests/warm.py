@@ -1,0 +1,41 @@
+"""Compile what most tests share, in two processes at once, so that no two test workers compile the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+WORKERS = 2
+
+
+def engine() -> None:
+    from edgesmith.trading.entry import advance, idle
+
+    advance()
+    idle()
+
+
+def features() -> None:
+    import numpy as np
+
+    from edgesmith.domain.events import EVENT
+    from edgesmith.features.catalog import FEATURE_SETS, feature_set
+    from edgesmith.features.program import Program
+
+    for name in FEATURE_SETS:
+        Program(feature_set(name)).compute(np.zeros(2, EVENT))
+
+
+# Longest first: the pool takes them in this order.
+STEPS: tuple[Callable[[], None], ...] = (engine, features)
+
+
+def main() -> None:
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(step) for step in STEPS]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main()
