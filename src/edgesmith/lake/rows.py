@@ -40,10 +40,6 @@ def checked_rows(key: PartitionKey, columns: Mapping[str, Any]) -> Rows:
     if len(set(sizes.values())) != 1 or not len(rows["ts_event"]):
         raise InputError(f"{key}: column lengths were {sizes}, expected one length above 0")
     _check_day(key, rows["ts_event"])
-    if "side" in rows and not bool(np.all(np.abs(rows["side"]) <= 1)):
-        raise DataError(
-            f"{key}: a side was outside -1, 0, 1; the importer must map the taker's side to buy +1, sell -1, unknown 0"
-        )
     return rows
 
 
@@ -54,6 +50,8 @@ def _typed(key: PartitionKey, name: str, column: Any) -> Any:
     if name in _INTEGERS:
         if values.dtype.kind not in "iu":
             raise InputError(f"{key}: column {name} was {values.dtype}, expected integers (clocks are int64 nanoseconds)")
+        if name == "side" and not bool(np.all((values >= -1) & (values <= 1))):
+            raise DataError(f"{key}: a side was outside -1, 0, 1; the importer must map the taker's to buy 1, sell -1, unknown 0")
         return np.ascontiguousarray(values, dtype=_INTEGERS[name])
     floats = np.ascontiguousarray(values, dtype=np.float64)
     if name in _MAY_BE_NAN:
