@@ -6,7 +6,7 @@ EdgesmithError
 ├── DataError         the data is wrong or missing: investigate the data (exit code 3)
 │   ├── CorruptDataError    bytes that cannot be what they claim to be
 │   └── OrderingError       events out of order or duplicated
-├── StrategyError     user strategy code failed: fix the strategy (exit code 4)
+├── StrategyError     user strategy code failed: fix the strategy (exit code 2)
 ├── TransportError    the network or a venue failed: retry later (exit code 5)
 └── HaltError         a limit was reached: the run must stop (exit code 6)
 
@@ -56,7 +56,7 @@ class OrderingError(DataError):
 class StrategyError(EdgesmithError):
     """User strategy code failed."""
 
-    exit_code = 4
+    exit_code = 2
 
 
 class TransportError(EdgesmithError):

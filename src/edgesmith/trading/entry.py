@@ -89,5 +89,3 @@ def _first_reason(error: NumbaError) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.startswith(("Failed in", "-", "During:", "File "))]
     return lines[0][:200] if lines else type(error).__name__
-
-

@@ -44,9 +44,9 @@ MARKET, LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
 STRATEGY, STOP_LOSS, TAKE_PROFIT = int(OrderOrigin.STRATEGY), int(OrderOrigin.STOP_LOSS), int(OrderOrigin.TAKE_PROFIT)
 INVALID_INTENT = int(Reason.INVALID_INTENT)
 
-# Room kept in a buffer before an event is taken: the most one event can write.
+# Room kept in a buffer before an event is taken: more than one event can write.
 FILLS_ROOM = 2 * MAX_REPORTS
-DECISIONS_ROOM = MAX_INTENTS + 4
+DECISIONS_ROOM = 1_024
 LOT_TOLERANCE = 1e-6
 # Quantities above this are nonsense: int64 lots times ticks would no longer be exact.
 LOTS_LIMIT = 1e12

@@ -112,9 +112,7 @@ CURVE: np.dtype[Any] = np.dtype(
 )  # fmt: skip
 
 # One closed bucket of an instrument's mid price.
-PRICE_CURVE: np.dtype[Any] = np.dtype(
-    [("mid_open", "f8"), ("mid_min", "f8"), ("mid_max", "f8"), ("mid_close", "f8")], align=True
-)
+PRICE_CURVE: np.dtype[Any] = np.dtype([("mid_open", "f8"), ("mid_min", "f8"), ("mid_max", "f8"), ("mid_close", "f8")], align=True)
 
 
 def new_books(instruments: Sequence[Instrument]) -> NDArray[Any]:

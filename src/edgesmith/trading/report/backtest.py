@@ -45,17 +45,29 @@ def backtest_view(run: RunRecord, fills: pa.Table, decisions: pa.Table, prices: 
 def chart_payload(run: RunRecord, fills: pa.Table, curve: pa.Table, prices: pa.Table) -> dict[str, Any]:
     """Pack everything the page's charts draw."""
     metrics = run.metrics or {}
-    panes = []
-    for index, (venue, symbol) in _pane_keys(run, prices):
-        panes.append(
-            {"label": f"{symbol} on {venue}", "price": price_series(prices, index), "fills": fill_series(fills, venue, symbol)}
-        )
+    panes = [
+        {
+            "label": f"{symbol} on {venue}",
+            "decimals": price_decimals(run.instruments[index]),
+            "price": price_series(prices, index),
+            "fills": fill_series(fills, venue, symbol),
+        }
+        for index, (venue, symbol) in _pane_keys(run, prices)
+    ]
     return {
         "currency": str(metrics.get("currency") or ""),
         "equity_start": formats.as_float(metrics.get("equity_start")),
         "curve": curve_series(curve) if curve.num_rows else None,
         "panes": panes,
     }
+
+
+def price_decimals(instrument: Any) -> int:
+    """Return how many decimals a price of an instrument has, 2 where its tick is not known."""
+    tick = str(instrument.get("tick_size", "")) if isinstance(instrument, Mapping) else ""
+    if not tick or "e" in tick.lower():
+        return 2
+    return min(8, len(tick.partition(".")[2].rstrip("0")))
 
 
 def headline(run: RunRecord, metrics: Mapping[str, Any], currency: str) -> str:

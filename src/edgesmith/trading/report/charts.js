@@ -258,10 +258,10 @@
       bands: rangeBand, draw: (u) => drawFills(u, fills, note),
       describe: (i, left, u) => {
         const near = fillNear(u, fills, left);
-        const mid = ["mid " + figure(close[i], decimals), ""];
+        const mid = ["mid " + figure(close[i], decimals + 1), ""];
         if (near < 0) return [mid];
         const buy = fills.side[near] > 0;
-        const text = (buy ? "buy " : "sell ") + String(fills.qty[near]) + " @ " + figure(fills.price[near], decimals)
+        const text = (buy ? "buy " : "sell ") + String(Number(fills.qty[near].toPrecision(10))) + " @ " + figure(fills.price[near], decimals)
           + (fills.maker[near] ? " maker" : " taker") + ", fee " + fills.fee[near].toPrecision(3);
         return [mid, [text, buy ? "up" : "down"]];
       },

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from edgesmith.domain.units import NS_PER_MS
 from edgesmith.errors import CorruptDataError
 from edgesmith.trading.report import formats
 
@@ -21,6 +22,10 @@ VERDICTS = {
     "REJECT_NULL": ("nothing", ""),
     "INSUFFICIENT": ("too little data", "faint"),
 }
+# The bin code of missing values.
+MISSING = 255
+# A region at least this high has no upper end.
+OPEN_ABOVE = 1e9
 # What was found fills a table; a page of nothing but rejected cells would teach nobody anything.
 ROWS_MAX = 60
 
@@ -70,22 +75,30 @@ class SearchRecord(msgspec.Struct, frozen=True):
     best: list[SearchCell] = []
 
 
-class Plant(msgspec.Struct, frozen=True):
-    """One effect that a simulated world really contains."""
+class PlantedRegion(msgspec.Struct, frozen=True):
+    """Where an effect was planted: `low` <= feature < `high`; if `mirrored`, also the mirror image, with the sides exchanged."""
 
-    feature: str = ""
-    text: str = ""
-    lower: float | None = None
-    upper: float | None = None
-    side: int | None = None
-    horizon_ns: int | None = None
-    gross_bps: float | None = None
+    feature: str
+    low: float
+    high: float = OPEN_ABOVE
+    mirrored: bool = False
+
+
+class PlantedEffect(msgspec.Struct, frozen=True):
+    """One effect that a simulated world really contains, as `worlds` describes it."""
+
+    region: PlantedRegion
+    side: int
+    shift_bps: float
+    probability_ratio: float = 1.0
+    delay_ms: float = 0.0
+    window_ms: float = 0.0
 
 
 class TruthRecord(msgspec.Struct, frozen=True):
     """What a simulated world really contains; no plants means that nothing was planted."""
 
-    plants: list[Plant] = []
+    plants: list[PlantedEffect]
     text: str = ""
 
 
@@ -106,9 +119,7 @@ def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) ->
         "overview": overview(search),
         "rows": [_row(cell, known) for cell in cells],
         "rows_hidden": len(search.cells) - len(cells),
-        "truth": None
-        if known is None
-        else {"text": known.text, "plants": [plant_words(plant, full=True) for plant in known.plants]},
+        "truth": None if known is None else {"text": known.text, "plants": [_plant_sentence(plant) for plant in known.plants]},
     }
 
 
@@ -148,16 +159,6 @@ def condition(feature: str, lower: float | None, upper: float | None, *, missing
     if lower is None:
         return f"any {feature}" if upper is None else f"{feature} < {_short(upper)}"
     return f"{feature} \u2265 {_short(lower)}" if upper is None else f"{_short(lower)} \u2264 {feature} < {_short(upper)}"
-
-
-def plant_words(plant: Plant, *, full: bool = False) -> str:
-    """Say what was planted; `full` also says where."""
-    where = plant.text or (condition(plant.feature, plant.lower, plant.upper) if plant.feature else "")
-    side = {1: "buy", -1: "sell"}.get(plant.side or 0, "")
-    size = "" if plant.gross_bps is None else formats.bps(plant.gross_bps, signed=False)
-    horizon = "" if plant.horizon_ns is None else f"over {formats.duration(plant.horizon_ns)}"
-    what = " ".join(part for part in (side, size, horizon) if part) or "an effect"
-    return f"{where}: {what}" if full and where else what
 
 
 def _checked(value: Mapping[str, Any], kind: Any, name: str) -> Any:
@@ -212,7 +213,7 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
     return {
         "verdict": words,
         "style": style,
-        "cell": condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == 255),
+        "cell": condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == MISSING),
         "horizon": formats.duration(cell.horizon_ns),
         "side": "buy" if cell.side > 0 else "sell",
         "gross": formats.number(gross, signed=True),
@@ -228,15 +229,39 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
     }
 
 
-def _truth_of(cell: SearchCell, plants: Iterable[Plant]) -> str:
-    mine = [plant for plant in plants if plant.feature == cell.feature and _overlap(cell, plant)]
-    return "; ".join(plant_words(plant) for plant in mine) or "nothing planted"
+def _truth_of(cell: SearchCell, plants: Iterable[PlantedEffect]) -> str:
+    words = []
+    for plant in plants:
+        region = plant.region
+        if region.feature != cell.feature:
+            continue
+        if _overlap(cell, region.low, region.high):
+            words.append(_effect(plant, plant.side))
+        if region.mirrored and _overlap(cell, -region.high, -region.low):
+            words.append(_effect(plant, -plant.side))
+    return "; ".join(words) or "nothing planted"
 
 
-def _overlap(cell: SearchCell, plant: Plant) -> bool:
-    low, high = _bounds(cell.lower, cell.upper)
-    plant_low, plant_high = _bounds(plant.lower, plant.upper)
-    return low < plant_high and plant_low < high
+def _effect(plant: PlantedEffect, side: int) -> str:
+    size = formats.bps(plant.probability_ratio * plant.shift_bps, signed=False)
+    return f"{'buy' if side > 0 else 'sell'} {size} within {_posted(plant)}"
+
+
+def _plant_sentence(plant: PlantedEffect) -> str:
+    region = plant.region
+    where = condition(region.feature, region.low, None if region.high >= OPEN_ABOVE else region.high)
+    mirrored = ", and its mirror image with the sides exchanged" if region.mirrored else ""
+    odds = f"{formats.percent(plant.probability_ratio, 0)} of the time by {formats.bps(plant.shift_bps, signed=False)}"
+    return f"{where}: {_effect(plant, plant.side)} on average (the price moves {odds}){mirrored}"
+
+
+def _posted(plant: PlantedEffect) -> str:
+    return formats.duration((plant.delay_ms + plant.window_ms) * NS_PER_MS)
+
+
+def _overlap(cell: SearchCell, low: float, high: float) -> bool:
+    cell_low, cell_high = _bounds(cell.lower, cell.upper)
+    return cell.bin != MISSING and low < cell_high and cell_low < high
 
 
 def _bounds(lower: float | None, upper: float | None) -> tuple[float, float]:
@@ -250,7 +275,7 @@ def _square(cell: SearchCell | None) -> dict[str, str]:
     return {
         "text": formats.number(cell.t_excess, 1, signed=True),
         "style": style,
-        "words": f"{condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == 255)}: {words}",
+        "words": f"{condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == MISSING)}: {words}",
     }
 
 

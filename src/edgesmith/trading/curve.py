@@ -1,0 +1,69 @@
+"""The equity and price curves of a run in fixed memory: when the buckets are all used, neighbors merge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from edgesmith.domain.records import records
+from edgesmith.domain.units import MONEY_SCALE
+from edgesmith.trading.state import CURVE, MAX_CURVE, PRICE_CURVE
+
+
+class Curves:
+    """At most `MAX_CURVE` buckets of equity and, per instrument, of mid price."""
+
+    def __init__(self, instruments: int) -> None:
+        self._instruments = instruments
+        self.equity: NDArray[Any] = records(CURVE, MAX_CURVE)
+        self.prices: NDArray[Any] = records(PRICE_CURVE, MAX_CURVE * instruments)
+
+    def merge(self, run: Any) -> None:
+        """Double the bucket length and merge the buckets that now share one."""
+        used = int(run["curve_used"])
+        width = int(run["curve_bucket_ns"]) * 2
+        run["curve_bucket_ns"] = width
+        rows = self.equity[:used]
+        starts = rows["bucket_start"] // width * width
+        first = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1])))
+        last = np.concatenate((first[1:], [used])) - 1
+        merged = rows[last].copy()
+        merged["bucket_start"] = starts[first]
+        merged["equity_open"] = rows["equity_open"][first]
+        merged["equity_min"] = np.minimum.reduceat(rows["equity_min"], first)
+        merged["equity_max"] = np.maximum.reduceat(rows["equity_max"], first)
+        points = self.prices.reshape(MAX_CURVE, self._instruments)
+        joined = points[last].copy()
+        joined["mid_open"] = points["mid_open"][first]
+        joined["mid_min"] = np.fmin.reduceat(points["mid_min"][:used], first, axis=0)
+        joined["mid_max"] = np.fmax.reduceat(points["mid_max"][:used], first, axis=0)
+        self.equity[: len(first)] = merged
+        points[: len(first)] = joined
+        run["curve_used"] = len(first)
+        run["curve_end"] = (int(run["curve_end"]) - 1) // width * width + width
+
+    def write(self, run: Any, folder: Path, instruments: Sequence[Any]) -> None:
+        """Write `curve.parquet` and `prices.parquet`."""
+        used = int(run["curve_used"])
+        rows = self.equity[:used]
+        equity = {name: rows[name] / MONEY_SCALE for name in ("equity_open", "equity_min", "equity_max", "equity_close")}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drawdown = np.where(rows["peak"] > 0, 1.0 - rows["equity_min"] / rows["peak"], 0.0)
+        table = {"bucket_start_ns": rows["bucket_start"], **equity, "drawdown_ratio_max": np.maximum(drawdown, 0.0)}
+        table["position_notional_close"] = rows["notional_close"] / MONEY_SCALE
+        pq.write_table(pa.table(table), folder / "curve.parquet", compression="zstd")
+        count = len(instruments)
+        points = self.prices.reshape(MAX_CURVE, count)[:used]
+        place = np.tile(np.arange(count, dtype=np.int32), used)
+        mids = {name: points[name].reshape(-1) for name in ("mid_open", "mid_min", "mid_max", "mid_close")}
+        known = ~np.isnan(mids["mid_close"])
+        prices = {"instrument": place, "bucket_start_ns": np.repeat(rows["bucket_start"], count), **mids}
+        pq.write_table(
+            pa.table({name: values[known] for name, values in prices.items()}), folder / "prices.parquet", compression="zstd"
+        )

@@ -1,0 +1,291 @@
+"""Takes events through a Python strategy without crossing into compiled code on every event.
+
+Nothing can change for the strategy between two of its own actions except by a report. So compiled code first runs ahead until
+a report, a bar or the end of a window; Python then sees the events up to there. When the strategy acts at an event, the state
+is put back to before the window and advanced again to exactly that event: the same bytes as one call per event.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesmith.domain.events import EVENT_CLASSES, PAYLOAD_FIELDS, Stream
+from edgesmith.domain.fills import Bar, Fill, Position
+from edgesmith.domain.orders import OrderIntent, OrderOrigin, OrderType, Reason, Side
+from edgesmith.domain.units import MONEY_SCALE
+from edgesmith.errors import HaltError, InputError
+from edgesmith.trading.calls import call_cancel, call_deliver_reports, call_submit
+from edgesmith.trading.context import Context
+from edgesmith.trading.engine import Engine
+from edgesmith.trading.entry import advance_with, idle
+from edgesmith.trading.guards import ErrorGuard
+from edgesmith.trading.kernel import DECISIONS_ROOM, FILLS_ROOM
+from edgesmith.trading.recorder import BUFFER_ROWS
+from edgesmith.trading.risk import Approved, Refused
+from edgesmith.trading.state import STOP_BAR, STOP_CHUNK_END, STOP_REPORT
+from edgesmith.trading.strategy import BAR_NS_MIN, PythonStrategy
+
+# Events compiled code runs ahead: short after an action, then doubling while the strategy stays quiet.
+WINDOW_FIRST = 16
+WINDOW_LAST = 8_192
+# Fill, order, fill, order ... inside one instant: more than this is a loop.
+SETTLE_ROUNDS_MAX = 100
+
+
+class PythonDriver:
+    """Runs a `PythonStrategy` on the same compiled step."""
+
+    def __init__(self, strategy: PythonStrategy) -> None:
+        self._strategy = strategy
+        self._advance = advance_with(idle())
+        if strategy.bar_ns and strategy.bar_ns < BAR_NS_MIN:
+            raise InputError(f"strategy '{strategy.name}': bar_ns was {strategy.bar_ns}, expected 0 or at least {BAR_NS_MIN}")
+
+    def start(self, engine: Engine) -> None:
+        """Subscribe the strategy and let it prepare."""
+        self._engine = engine
+        self.errors = ErrorGuard(engine.config.guards, self._strategy.name)
+        self._run = engine.run[0]
+        # As bytes: copying structured arrays goes field by field and is forty times slower.
+        self._run_bytes = np.asarray(engine.run).view(np.uint8)
+        self._books_bytes = np.asarray(engine.books).view(np.uint8)
+        self._saved_run, self._saved_books = self._run_bytes.copy(), self._books_bytes.copy()
+        self._run["wake_reports"] = 1
+        self._run["bar_ns"] = self._strategy.bar_ns
+        self._ctx = Context(self, engine.instruments)
+        self._events: NDArray[Any] = np.empty(0)
+        self._features = np.empty((1, 0))
+        self._index = -1
+        self._ahead = False
+        self._stopped = False
+        self._acted = False
+        self._seen_fills = 0
+        self._call("on_start", self._strategy.on_start)
+
+    def feed(self, engine: Engine, events: NDArray[Any], features: NDArray[np.float64]) -> None:
+        """Process every event of a chunk."""
+        self._events, self._features = events, features
+        shown = _shown_events(events, self._strategy.streams)
+        count, window, begin = len(events), WINDOW_FIRST, 0
+        while begin < count:
+            if self._strategy.streams:
+                self._snapshot(begin)
+            self._step(min(count, begin + window) if self._strategy.streams else count)
+            end = int(self._run["index"])
+            reason = int(self._run["stop_reason"])
+            acted_at = self._show(shown, begin, end)
+            if acted_at >= 0:
+                begin, window = acted_at + 1, WINDOW_FIRST
+                self._settle()
+                continue
+            begin, window = end, min(window * 2, WINDOW_LAST)
+            self._ahead = False
+            self._react(reason, end)
+        self._index = count - 1
+
+    def stop(self, engine: Engine) -> None:
+        """Let the strategy finish; its orders are refused from here on."""
+        self._stopped = True
+        self._call("on_stop", self._strategy.on_stop)
+
+    def _step(self, stop: int) -> None:
+        engine = self._engine
+        self._advance(
+            engine.run, engine.books, engine.views, self._events, self._features, stop,
+            engine.recorder.fills, engine.recorder.decisions, engine.curves.equity, engine.curves.prices,
+        )  # fmt: skip
+
+    def _snapshot(self, begin: int) -> None:
+        self._saved_run[:] = self._run_bytes
+        self._saved_books[:] = self._books_bytes
+        self._ahead = True
+        self._begin = begin
+
+    def _show(self, shown: list[Any], begin: int, end: int) -> int:
+        """Show events [begin, end); returns the one at which the strategy acted, or -1."""
+        if not self._strategy.streams:
+            return -1
+        on_event, ctx = self._strategy.on_event, self._ctx
+        self._acted = False
+        index = begin
+        for event in shown[begin:end]:
+            if event is not None:
+                self._index = index
+                try:
+                    on_event(event, ctx)
+                except Exception as error:
+                    self.errors.contain(error, "on_event", self.now_ns(), event)
+                if self._acted:
+                    return index
+            index += 1
+        return -1
+
+    def _react(self, reason: int, end: int) -> None:
+        if reason == STOP_CHUNK_END:
+            return
+        self._index = min(end, len(self._events) - 1)
+        if reason == STOP_REPORT:
+            self._tell_reports()
+            self._settle()
+        elif reason == STOP_BAR:
+            self._tell_bars()
+            self._settle()
+        else:
+            self._engine.handle_stop(self._events)
+            self._seen_fills = int(self._run["fills_used"])
+
+    def _settle(self) -> None:
+        """Deliver what fell due at this very instant (execution without latency), until nothing more does."""
+        for _ in range(SETTLE_ROUNDS_MAX):
+            if int(self._run["next_due"]) > int(self._run["now"]):
+                return
+            call_deliver_reports(self._engine.run, self._engine.books, self._engine.recorder.fills)
+            self._tell_reports()
+            if int(self._run["fills_used"]) > BUFFER_ROWS - FILLS_ROOM:
+                self._engine.recorder.flush(self._run)
+                self._seen_fills = 0
+        raise HaltError(f"strategy '{self._strategy.name}' answered its own fills {SETTLE_ROUNDS_MAX} times within one event")
+
+    def _tell_reports(self) -> None:
+        for line in self._engine.recorder.fills[self._seen_fills : int(self._run["fills_used"])]:
+            self._seen_fills += 1
+            self._call("on_fill", self._strategy.on_fill, self._fill(line))
+        for place in range(int(self._run["ended_used"])):
+            order_id, reason = int(self._run["ended_id"][place]), Reason(int(self._run["ended_reason"][place]))
+            self._call("on_order_end", self._strategy.on_order_end, order_id, reason)
+        self._run["ended_used"] = 0
+
+    def _tell_bars(self) -> None:
+        closed, width = int(self._run["bar_end"]), self._strategy.bar_ns
+        for place, book in enumerate(self._engine.books):
+            if int(book["bar_events"]) == 0:
+                continue
+            prices = (float(book[name]) for name in ("bar_open", "bar_high", "bar_low", "bar_close"))
+            bar = Bar(closed - width, closed, place, *prices, float(book["bar_volume"]), int(book["bar_trades"]))
+            self._call("on_bar", self._strategy.on_bar, bar)
+        self._run["bar_end"] = 0
+
+    def _call(self, hook: str, method: Any, *subjects: Any) -> None:
+        try:
+            method(*subjects, self._ctx)
+        except Exception as error:
+            self.errors.contain(error, hook, int(self._run["now"]), subjects[0] if subjects else None)
+
+    def _fill(self, line: Any) -> Fill:
+        instrument = self._engine.instruments[int(line["instrument"])]
+        return Fill(
+            ts_match=int(line["ts_match"]),
+            ts_known=int(line["ts_known"]),
+            fill_id=int(line["fill_id"]),
+            order_id=int(line["order_id"]),
+            instrument=int(line["instrument"]),
+            side=Side(int(line["side"])),
+            price=instrument.price(int(line["price_ticks"])),
+            qty=instrument.qty(int(line["lots"])),
+            is_maker=bool(line["is_maker"]),
+            fee=int(line["fee_e8"]) / MONEY_SCALE,
+            realized_pnl=int(line["realized_e8"]) / MONEY_SCALE,
+            position_qty=instrument.qty(int(line["position_lots"])),
+            origin=OrderOrigin(int(line["origin"])),
+        )
+
+    # What the context asks for.
+
+    def now_ns(self) -> int:
+        """Return our clock at the event being shown."""
+        if not self._ahead:
+            return int(self._run["now"])
+        event = self._events[self._index]
+        return int(event["ts_recv"]) + int(self._engine.books["feed_latency_ns"][int(event["instrument"])])
+
+    def feature_row(self) -> NDArray[np.float64]:
+        """Return the feature row at the event being shown; at a bar, the row before the event that closed it."""
+        return self._features[max(self._index, 0)]
+
+    def position_qty(self, instrument: int) -> float:
+        """Return the quantity we know we hold; it only changes with a report, so running ahead does not matter."""
+        book = self._engine.books[instrument]
+        return int(book["position_lots"]) * float(book["lot"])
+
+    def equity(self) -> float:
+        """Return equity at the event being shown."""
+        self._catch_up()
+        return int(self._run["equity_e8"]) / MONEY_SCALE
+
+    def position(self, instrument: int) -> Position:
+        """Return the position at the event being shown."""
+        self._catch_up()
+        book, what = self._engine.books[instrument], self._engine.instruments[instrument]
+        lots, cost = int(book["position_lots"]), int(book["cost_e8"])
+        entry = float("nan")
+        if lots and int(book["value_e8"]):
+            entry = cost / (lots * int(book["value_e8"])) * what.tick
+        elif lots:
+            entry = -lots * float(book["inverse_e8"]) / cost * what.tick
+        return Position(
+            qty=what.qty(lots),
+            pending_qty=what.qty(int(book["pending_lots"])),
+            entry_price=entry,
+            unrealized_pnl=(int(book["mark_value_e8"]) - cost) / MONEY_SCALE,
+        )
+
+    def submit(self, intent: OrderIntent) -> Approved | Refused:
+        """Judge and send an intent at the event being shown."""
+        if self._stopped:
+            return Refused(Reason.RUN_ENDED)
+        if not 0 <= intent.instrument < len(self._engine.instruments):
+            raise InputError(f"instrument was {intent.instrument}, expected 0 to {len(self._engine.instruments) - 1}")
+        instrument = self._engine.instruments[intent.instrument]
+        lots = instrument.lots_floor(intent.qty) if intent.qty > 0 else 0
+        is_limit = intent.order_type is OrderType.LIMIT
+        if lots <= 0 or is_limit != (intent.price is not None):
+            return Refused(Reason.QTY_ZERO if lots <= 0 else Reason.INVALID_INTENT)
+        ticks = 0
+        if intent.price is not None:
+            try:
+                ticks = instrument.ticks(intent.price)
+            except InputError:
+                return Refused(Reason.OFF_GRID)
+        self._catch_up()
+        if int(self._run["decisions_used"]) >= BUFFER_ROWS - 1:
+            raise HaltError(f"strategy '{self._strategy.name}' made more than {DECISIONS_ROOM} decisions at one event")
+        order_id, approved, reason = call_submit(
+            self._engine.run, self._engine.books, self._engine.recorder.decisions, intent.instrument,
+            int(intent.side), lots, int(intent.order_type), ticks, int(intent.time_in_force),
+            int(intent.post_only), int(intent.reduce_only), int(OrderOrigin.STRATEGY),
+        )  # fmt: skip
+        self._acted = True
+        return Approved(int(order_id), instrument.qty(int(approved))) if order_id else Refused(Reason(int(reason)))
+
+    def cancel(self, order_id: int) -> bool:
+        """Request the cancel of an open order."""
+        self._catch_up()
+        if not call_cancel(self._engine.run, order_id):
+            return False
+        self._acted = True
+        return True
+
+    def _catch_up(self) -> None:
+        """Bring compiled state from wherever it ran ahead to exactly the event being shown."""
+        if not self._ahead:
+            return
+        self._run_bytes[:] = self._saved_run
+        self._books_bytes[:] = self._saved_books
+        self._step(self._index + 1)
+        self._ahead = False
+        self._acted = True
+
+
+def _shown_events(events: NDArray[Any], streams: tuple[Stream, ...]) -> list[Any]:
+    """Return one object per event of a subscribed stream, None for the others."""
+    shown = np.empty(len(events), dtype=object)
+    plain = np.asarray(events)
+    for stream in streams:
+        rows = np.flatnonzero(plain["kind"] == int(stream))
+        chosen = plain[rows]
+        columns = [chosen[name].tolist() for name in ("ts_event", "ts_recv", "instrument", *PAYLOAD_FIELDS[stream])]
+        shown[rows] = list(map(EVENT_CLASSES[stream], *columns))
+    return shown.tolist()
