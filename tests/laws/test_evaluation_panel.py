@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive.panel import panel as naive_panel
 
 from edgesmith.domain.events import EVENT, FLAG_AFTER_GAP, KIND_BBO, KIND_TRADE
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S
@@ -16,6 +16,7 @@ from edgesmith.errors import DataError, InputError, OrderingError
 from edgesmith.evaluation import panel as panel_module
 from edgesmith.evaluation.labels import MOMENTS, LabelSpec, column_groups
 from edgesmith.evaluation.panel import Panel
+from naive.panel import panel as naive_panel
 
 SPEC = LabelSpec(
     horizons_ns=(500 * NS_PER_MS, NS_PER_S, 11 * NS_PER_S),
@@ -62,7 +63,7 @@ def streamed(events: np.ndarray, features: np.ndarray, cuts: list[int], spec: La
             rows.extend(zip(chunk.ts_ns.tolist(), chunk.features.copy(), labels, strict=True))
 
     edges = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         take(panel.feed(events[begin:end], features[begin:end]))
     take(panel.finish())
     return rows
@@ -145,8 +146,17 @@ def test_disorder_and_broken_prices_are_refused() -> None:
         first_label(quotes((0, 100.0), (NS_PER_S, 500.0), (2 * NS_PER_S, 500.0)), 0)
 
 
-@pytest.mark.parametrize("change", [{"horizons_ns": (150 * NS_PER_MS,)}, {"horizons_ns": (0,)}, {"latencies_ns": (-1,)}, {"gap_ns": 5},
-                                    {"grid_ns": NS_PER_MS}, {"horizons_ns": ()}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"horizons_ns": (150 * NS_PER_MS,)},
+        {"horizons_ns": (0,)},
+        {"horizons_ns": ()},
+        {"latencies_ns": (-1,)},
+        {"gap_ns": 5},
+        {"grid_ns": NS_PER_MS},
+    ],
+)
 def test_spec_refuses_what_it_cannot_label(change: dict[str, Any]) -> None:
     fields = {name: getattr(SPEC, name) for name in SPEC.__struct_fields__}
     with pytest.raises(InputError):

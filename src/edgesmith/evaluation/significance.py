@@ -39,6 +39,7 @@ class Influence(NamedTuple):
     standard_error: Floats  # sqrt(sum psi^2)
     blocks: NDArray[np.int64]  # blocks with rows of the cell
     blocks_effective: Floats  # (sum |psi|)^2 / sum psi^2
+    blocks_by_rows: Floats  # n_c^2 / sum n_cg^2: blocks, were the rows spread evenly
 
 
 class FlipResult(NamedTuple):
@@ -79,7 +80,8 @@ def _influence(psi: Floats, n: Floats, mean: Floats) -> Influence:
     squares = (psi * psi).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(squares > 0, np.abs(psi).sum(axis=0) ** 2 / squares, 0.0)
-    return Influence(psi, mean, psi.sum(axis=0), np.sqrt(squares), (n > 0).sum(axis=0), effective)
+        by_rows = np.where(n.any(axis=0), n.sum(axis=0) ** 2 / (n * n).sum(axis=0), 0.0)
+    return Influence(psi, mean, psi.sum(axis=0), np.sqrt(squares), (n > 0).sum(axis=0), effective, by_rows)
 
 
 def sign_flip(families: Sequence[tuple[int, Floats]], *, flips: int, seed: int, one_sided: bool = False) -> FlipResult:
@@ -141,14 +143,14 @@ def critical_value(result: FlipResult, alpha: float) -> float:
 def detectable_effect(influence: Influence, critical: float, power_t: float) -> Floats:
     """Return the smallest excess that reaches `critical` with the power `power_t` (0.84 for 80 %) stands for; inf if none can.
 
-    An effect also feeds the norm it is divided by, so T never exceeds the square root of the effective blocks; solving
-    D = t sqrt(se0^2 + D^2 / G_eff) for D allows for that.
+    An effect also feeds the norm it is divided by: spread over the blocks as the rows are, it adds D^2 / G_rows to the sum of
+    squares, so T never exceeds sqrt(G_rows). Solving D = t sqrt(se0^2 + D^2 / G_rows) for D allows for that.
     """
     t = critical + power_t
-    effective = influence.blocks_effective
+    by_rows = influence.blocks_by_rows
     with np.errstate(divide="ignore", invalid="ignore"):
-        null_square = np.maximum(influence.standard_error**2 - influence.excess**2 / effective, 0.0)
-        room = 1.0 - t * t / effective
+        null_square = np.maximum(influence.standard_error**2 - influence.excess**2 / by_rows, 0.0)
+        room = 1.0 - t * t / by_rows
         return np.where(
             (room > 0) & (influence.standard_error > 0), t * np.sqrt(null_square / np.where(room > 0, room, 1.0)), np.inf
         )

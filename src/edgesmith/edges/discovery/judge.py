@@ -173,7 +173,7 @@ def _cell(
     mde_bps = _number(mde) if testable else None
     p_family, p_paying = float(tests.p_family[at]), float(tests.p_net_family[at])
     net_bps, cost_bps, side = float(group.net.mean[index]), float(group.cost_bps[index]), int(group.side[index])
-    verdict = decide(testable=testable, p_family=p_family, p_net=p_paying, net_bps=net_bps, alpha=config.alpha)
+    verdict = decide(testable=testable, p_family=p_family, p_net=p_paying, net_bps=net_bps, mde_bps=mde_bps, alpha=config.alpha)
     return Cell(
         feature=bins.name,
         bin=code,
@@ -208,6 +208,7 @@ def _cell(
             p=p_paying,
             mde_bps=mde_bps,
             blocks=int(group.excess.blocks[index]),
+            blocks_effective=float(group.excess.blocks_effective[index]),
         ),
     )
 

@@ -34,16 +34,16 @@ _WORDS = {
 }
 
 
-def decide(*, testable: bool, p_family: float, p_net: float, net_bps: float, alpha: float) -> Verdict:
+def decide(*, testable: bool, p_family: float, p_net: float, net_bps: float, mde_bps: float | None, alpha: float) -> Verdict:
     """Return the first rung that applies.
 
     `p_family` is that of "no different from the rest", `p_net` that of "no profit after cost", each adjusted for every cell
-    it was one of; an edge must reject both.
+    it was one of; an edge must reject both. Where no effect of any size would have been found, finding none means nothing.
     """
     if not testable:
         return Verdict.INSUFFICIENT
     if p_family > alpha:
-        return Verdict.REJECT_NULL
+        return Verdict.INSUFFICIENT if mde_bps is None else Verdict.REJECT_NULL
     return Verdict.CANDIDATE if p_net <= alpha and net_bps > 0 else Verdict.REJECT_COST
 
 
@@ -57,6 +57,7 @@ def sentence(
     p: float,
     mde_bps: float | None,
     blocks: int,
+    blocks_effective: float,
 ) -> str:
     """Explain a verdict with the numbers that decided it; `gross_bps` is signed for the side, `p` that of the deciding test."""
     word = "buying" if side > 0 else "selling"
@@ -69,10 +70,5 @@ def sentence(
     if verdict is Verdict.REJECT_COST:
         return f"{verdict.words}: {word} gains {gross_bps:.2f} bps over {horizon}, trading it costs {cost_bps:.2f} bps"
     if verdict is Verdict.REJECT_NULL:
-        seen = (
-            "no effect of any size could have been seen"
-            if mde_bps is None
-            else f"the smallest effect we could have seen is {mde_bps:.2f} bps"
-        )
-        return f"{verdict.words}, and {seen} over {horizon}"
-    return f"{verdict.words}: {blocks} independent blocks of time at {horizon}, or nearly all of it in a few of them"
+        return f"{verdict.words}, and the smallest effect we could have seen is {mde_bps:.2f} bps over {horizon}"
+    return f"{verdict.words}: {blocks} blocks of time, worth {blocks_effective:.0f} equal ones, cannot prove an effect over {horizon}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders_discovery import codes_of
+from edgesmith.evaluation.bins import DEFAULT_QUANTILES, MISSING, FeatureBins, RowSample, fit_bins
+
+
+def naive_code(bins: FeatureBins, value: float) -> int:
+    if np.isnan(value):
+        return MISSING
+    for code in range(bins.count):
+        lower, upper = bins.bounds(code)
+        if (lower is None or value >= lower) and (upper is None or value < upper):
+            return code
+    raise AssertionError(f"{value} fell between the bins {bins}")
+
+
+def test_quantiles_hold_their_share_and_read_well() -> None:
+    values = np.random.default_rng(1).normal(size=100_000)
+    bins = fit_bins("x", values)
+    assert bins.count == len(DEFAULT_QUANTILES) + 1
+    codes = codes_of(values[:, None], (bins,))[:, 0]
+    wanted = np.diff([0.0, *DEFAULT_QUANTILES, 1.0])
+    np.testing.assert_allclose(np.bincount(codes) / len(codes), wanted, atol=0.0025)
+    assert all(len(repr(cut)) <= 7 for cut in bins.cuts), bins.cuts
+    assert bins.text(0) == f"x < {bins.cuts[0]}" and bins.text(11) == f"x >= {bins.cuts[-1]}"
+    assert bins.text(3) == f"x >= {bins.cuts[2]} and x < {bins.cuts[3]}" and bins.text(MISSING) == "x is missing"
+
+
+def test_few_levels_are_cut_at_the_levels() -> None:
+    levels = np.array([0.1, 0.2, 0.30000000000000004, 7.0])
+    values = np.random.default_rng(2).choice(levels, 5_000, p=[0.97, 0.01, 0.01, 0.01])
+    bins = fit_bins("spread", values)
+    assert bins.count == 4
+    np.testing.assert_array_equal(codes_of(levels[:, None], (bins,))[:, 0], [0, 1, 2, 3])
+
+
+def test_massed_constant_and_absent_values_make_no_empty_bins() -> None:
+    massed = np.concatenate([np.zeros(9_000), np.random.default_rng(3).normal(size=1_000)])
+    bins = fit_bins("x", massed)
+    codes = codes_of(massed[:, None], (bins,))[:, 0]
+    assert (np.bincount(codes, minlength=bins.count) > 0).all()
+    assert fit_bins("x", np.full(50, 3.0)).cuts == ()
+    assert fit_bins("x", np.full(50, np.nan)).text(0) == "x is present"
+    assert fit_bins("x", np.array([np.inf, -np.inf, 1.0, 2.0])).cuts == (2.0,)
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=60))
+def test_codes_equal_the_bounds(values: list[float]) -> None:
+    column = np.array(values)
+    bins = fit_bins("x", column)
+    assert list(bins.cuts) == sorted(set(bins.cuts))
+    assert codes_of(column[:, None], (bins,))[:, 0].tolist() == [naive_code(bins, value) for value in column]
+
+
+@settings(max_examples=50, deadline=None)
+@given(total=st.integers(1, 400), cuts=st.lists(st.integers(0, 400), max_size=8), rows_max=st.integers(4, 50))
+def test_sample_is_even_bounded_and_the_same_for_any_chunking(total: int, cuts: list[int], rows_max: int) -> None:
+    rows = np.arange(total, dtype=float)[:, None]
+    sample = RowSample(1, rows_max)
+    edges = [0, *sorted(cut for cut in cuts if cut < total), total]
+    for begin, end in itertools.pairwise(edges):
+        sample.add(rows[begin:end])
+    kept = sample.rows[:, 0]
+    assert 0 < len(kept) <= rows_max and len(kept) > min(total, rows_max) // 2 - 1
+    stride = kept[1] - kept[0] if len(kept) > 1 else total
+    np.testing.assert_array_equal(kept, np.arange(0, total, stride))
