@@ -154,6 +154,8 @@ class Intake:
                 rows[stream.label] = rows.get(stream.label, 0) + len(stream_rows["ts_event"])
                 partitions += self._write(series, stream, stream_rows)
         self._say_clocks(skews)
+        if not self._accepted:
+            self.say("no line of this file was stored; are the format, the market and the symbol right?")
         counted = {stream: count for stream, count in rows.items() if count}
         return self._report(counted, tuple(partitions), self._reasons, self._accepted, self._quarantine.close(), failure=None)
 

@@ -53,8 +53,8 @@ class BookTicker(msgspec.Struct, gc=False):
     bid_qty: float = msgspec.field(name="B")
     ask_price: float = msgspec.field(name="a")
     ask_qty: float = msgspec.field(name="A")
+    event_time: int = msgspec.field(name="E")
     transaction_time: int = msgspec.field(name="T", default=0)
-    event_time: int = msgspec.field(name="E", default=0)
 
 
 class SpotBookTicker(msgspec.Struct, gc=False):
@@ -229,8 +229,8 @@ def _integers(values: list[int]) -> np.ndarray[Any, Any]:
     try:
         return np.fromiter(values, np.int64, len(values))
     except OverflowError:
-        # No clock or id needs more than 63 bits; 0 is refused by every check that follows.
-        return np.fromiter([value if abs(value) < 2**63 else 0 for value in values], np.int64, len(values))
+        # No clock or id needs more than 63 bits; -1 is refused by every check that follows.
+        return np.fromiter([value if abs(value) < 2**63 else -1 for value in values], np.int64, len(values))
 
 
 def _venue_time(frames: list[Any]) -> np.ndarray[Any, Any]:
