@@ -50,8 +50,17 @@ def build_discovery(*, found: bool = True, seed: int = 3) -> dict[str, Any]:
 
 def build_truth() -> dict[str, Any]:
     """Return the truth of the world that `build_discovery(found=True)` looks at."""
-    plant = {"feature": "imbalance", "lower": 0.6, "side": 1, "horizon_ns": 30 * NS_PER_S, "gross_bps": 14.0}
-    return {"plants": [plant]}
+    region = {"feature": "imbalance", "low": 0.6, "high": 1e9, "mirrored": True, "params": {}}
+    plant = {"region": region, "side": 1, "shift_bps": 28.0, "probability_ratio": 0.5, "every_ms": 1_000}
+    numbers = {"gross_bps": 14.2, "cost_bps": COST_BPS, "planted_bps": 14.0, "basis": "plant"}
+    where = {"feature": "imbalance", "low": 0.6, "high": 1e9, "mirrored": True, "params": {}}
+    claims = [
+        where | numbers | {"side": 1, "horizon_ms": 30_000, "verdict": "tradable"},
+        where | numbers | {"side": 1, "horizon_ms": 1_000, "verdict": "real_but_cost", "gross_bps": 3.1},
+        numbers | {"feature": "spread", "low": -1.0, "side": 1, "horizon_ms": 5_000, "verdict": "nothing", "gross_bps": 0.0},
+    ]
+    plants = [plant | {"delay_ms": 100, "window_ms": 29_900}]
+    return {"recipe_version": 1, "summary": "one effect of known size", "seed": 7, "plants": plants, "claims": claims}
 
 
 def _needed(horizon_ns: int, move_bps: float) -> dict[str, Any]:

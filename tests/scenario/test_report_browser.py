@@ -48,7 +48,8 @@ function inked(canvas) {
   return seen.size;
 }
 function mouse(view, target, type, x, y) {
-  target.dispatchEvent(new view.MouseEvent(type, { bubbles: true, clientX: x, clientY: y, button: 0, buttons: 1, movementX: 5, view }));
+  const at = { clientX: x, clientY: y, movementX: 5 };
+  target.dispatchEvent(new view.MouseEvent(type, { ...at, bubbles: true, button: 0, buttons: 1, view }));
 }
 async function look(width) {
   const frame = document.createElement("iframe");

@@ -15,10 +15,13 @@ import pytest
 
 from builders_report import build_discovery, build_truth
 from builders_run import build_run
+from edgesmith.edges.discovery import result
+from edgesmith.edges.discovery import verdict as verdict_words
 from edgesmith.errors import CorruptDataError, DataError, InputError
-from edgesmith.trading.report import charting, formats, write_report
+from edgesmith.trading.report import charting, discovery, formats, write_report
 from edgesmith.trading.report.backtest import cost_bars
 from edgesmith.trading.report.series import thinned
+from edgesmith.worlds import claims, plant, regions, world
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -98,9 +101,35 @@ def test_simulated_data_are_announced_and_real_data_are_not(tmp_path: Path) -> N
 def test_discovery_stands_beside_the_truth(tmp_path: Path) -> None:
     text = visible(page_of(build_run(tmp_path), discovery=build_discovery(), truth=build_truth()))
     assert "1 real after costs; 3 more are real, but costs eat them" in text
-    assert re.search(r"real buy 14\.00 bps over 30 s imbalance \u2265 0\.6", text)
+    assert re.search(r"imbalance \u2265 0\.6 real tradable: buy 14\.20 bps in 30 s", text)
+    assert "(the price moves 50% of the time by 28.00 bps), and its mirror image" in text
+    assert "real, but costs eat it real, but costs eat it: buy 3.10 bps in 1 s" in text
     assert "nothing planted" in text
     assert "no forecast can pay" in text
+
+
+def test_reader_and_writers_use_the_same_names() -> None:
+    def names(kind: Any) -> set[str]:
+        return set(kind.__struct_fields__)
+
+    assert names(discovery.SearchRecord) <= names(result.DiscoveryResult)
+    assert names(discovery.SearchCell) <= names(result.Cell)
+    assert names(discovery.TruthRecord) <= names(world.TruthRecord)
+    assert names(discovery.TruthClaim) <= names(claims.ClaimTruth)
+    assert names(discovery.PlantedEffect) <= names(plant.Plant)
+    assert names(discovery.PlantedRegion) <= names(regions.Region)
+    assert list(discovery.VERDICTS) == [verdict.value for verdict in verdict_words.Verdict]
+    assert set(discovery.TRUTHS) == set(claims.Verdict.__args__)
+
+
+def test_mirrored_plants_are_told_on_both_sides(tmp_path: Path) -> None:
+    found = build_discovery(found=False)
+    mirror = next(cell for cell in found["cells"] if cell["feature"] == "imbalance" and cell["bin"] == 0)
+    between = next(cell for cell in found["cells"] if cell["feature"] == "imbalance" and cell["bin"] == 2)
+    missing = {**between, "bin": 255, "lower": None, "upper": None}
+    for cell, truth in ((mirror, "sell 14.00 bps within 30 s"), (between, "nothing planted"), (missing, "nothing planted")):
+        page = page_of(build_run(tmp_path), discovery=found | {"best": [cell]}, truth=build_truth() | {"claims": []})
+        assert f"<td>{truth}</td>" in page
 
 
 def test_search_that_found_nothing_says_what_it_could_not_see(tmp_path: Path) -> None:
@@ -128,7 +157,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     found = build_discovery()
     found["cells"][0]["feature"] = found["best"][0]["feature"] = HOSTILE
     folder = build_run(tmp_path, symbols=(HOSTILE,), strategy=HOSTILE)
-    page = page_of(folder, discovery=found, truth={"text": HOSTILE, "plants": []}, title=HOSTILE)
+    page = page_of(folder, discovery=found, truth={"summary": HOSTILE, "plants": []}, title=HOSTILE)
     assert "<script>alert" not in page and "<img src=x" not in page
     assert page.count("<script") == 3 and page.count("</script>") == 3
     assert payload_of(page)["panes"][0]["label"].startswith(HOSTILE)
@@ -151,6 +180,16 @@ def test_instruments_get_a_pane_each_with_their_own_fills(tmp_path: Path) -> Non
     assert sum(pane["fills"]["total"] for pane in panes) == 50 and all(pane["fills"]["total"] for pane in panes)
 
 
+def test_partitions_may_be_plain_names(tmp_path: Path) -> None:
+    folder = build_run(tmp_path, changes={"instruments": ["simulated:BTCUSDT"]})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["data"]["partitions"] = [f"simulated/bbo/btcusdt/{day}" for day in range(100)]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    page = page_of(folder)
+    assert "simulated/bbo/btcusdt/0" in page and "60 of 100 partitions shown" in visible(page)
+    assert payload_of(page)["panes"][0]["label"] == "BTCUSDT on simulated"
+
+
 def test_negative_clock_skew_is_explained(tmp_path: Path) -> None:
     clock = {"event_clock": "venue", "recv_clock": "local", "skew_ns_min": -1_300_000_000, "skew_ns_p50": -1_270_000_000}
     folder = build_run(tmp_path, simulated=False)
@@ -159,6 +198,16 @@ def test_negative_clock_skew_is_explained(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     text = visible(page_of(folder))
     assert "\u22121.27 s" in text and "our clock ran behind the venue" in text
+
+
+def test_skew_of_the_manifest_is_shown(tmp_path: Path) -> None:
+    folder = build_run(tmp_path, simulated=False)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["data"] |= {"partitions": ["a/bbo"], "clock_skew_ns": {"bbo": -1_270_000_000, "trade": 4_000_000}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    text = visible(page_of(folder))
+    assert "Clock skew, bbo \u22121.27 s" in text and "Clock skew, trade 4 ms" in text
+    assert "our clock ran behind the venue" in text
 
 
 def test_cost_bars_lead_from_gross_to_net() -> None:

@@ -23,6 +23,7 @@ def data_view(run: RunRecord) -> dict[str, Any]:
         ("Last event", formats.instant(data.last_ns) + " UTC" if span_ns is not None else formats.UNKNOWN),
         ("Span", formats.duration(span_ns)),
         ("Events", formats.count(data.events)),
+        *((f"Clock skew, {name}", formats.duration(skew_ns)) for name, skew_ns in data.clock_skew_ns.items()),
         ("Fingerprint", data.fingerprint or formats.UNKNOWN),
     ]
     partitions = [_partition(entry) for entry in data.partitions[:PARTITIONS_MAX]]
@@ -31,7 +32,7 @@ def data_view(run: RunRecord) -> dict[str, Any]:
         "partitions": partitions,
         "partitions_total": len(data.partitions),
         "has_details": any(row["rows"] != formats.UNKNOWN or row["skew"] for row in partitions),
-        "skew_warning": any(row["skew_negative"] for row in partitions),
+        "skew_warning": any(row["skew_negative"] for row in partitions) or any(ns < 0 for ns in data.clock_skew_ns.values()),
     }
 
 

@@ -6,7 +6,7 @@ The result arrives as the plain JSON of `discovery.json`; this module states whi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,6 +22,8 @@ VERDICTS = {
     "REJECT_NULL": ("nothing", ""),
     "INSUFFICIENT": ("too little data", "faint"),
 }
+# The verdicts of a world on itself.
+TRUTHS = {"tradable": "tradable", "real_but_cost": "real, but costs eat it", "nothing": "nothing"}
 # The bin code of missing values.
 MISSING = 255
 # A region at least this high has no upper end.
@@ -95,11 +97,26 @@ class PlantedEffect(msgspec.Struct, frozen=True):
     window_ms: float = 0.0
 
 
+class TruthClaim(msgspec.Struct, frozen=True):
+    """What is true of one region of one feature, measured by `worlds` against what was planted."""
+
+    feature: str
+    low: float
+    side: int
+    horizon_ms: float
+    verdict: str
+    gross_bps: float
+    cost_bps: float
+    high: float = OPEN_ABOVE
+    mirrored: bool = False
+
+
 class TruthRecord(msgspec.Struct, frozen=True):
     """What a simulated world really contains; no plants means that nothing was planted."""
 
     plants: list[PlantedEffect]
-    text: str = ""
+    claims: list[TruthClaim] = []
+    summary: str = ""
 
 
 def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -119,7 +136,13 @@ def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) ->
         "overview": overview(search),
         "rows": [_row(cell, known) for cell in cells],
         "rows_hidden": len(search.cells) - len(cells),
-        "truth": None if known is None else {"text": known.text, "plants": [_plant_sentence(plant) for plant in known.plants]},
+        "truth": None
+        if known is None
+        else {
+            "summary": known.summary,
+            "claims": [_claim_row(claim) for claim in known.claims],
+            "plants": [_plant_sentence(plant) for plant in known.plants],
+        },
     }
 
 
@@ -225,21 +248,52 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
         "detectable": formats.number(cell.mde_bps),
         "rows_effective": formats.count(cell.n_eff),
         "sentence": cell.sentence,
-        "truth": "" if truth is None else _truth_of(cell, truth.plants),
+        "truth": "" if truth is None else _truth_of(cell, truth),
     }
 
 
-def _truth_of(cell: SearchCell, plants: Iterable[PlantedEffect]) -> str:
-    words = []
-    for plant in plants:
-        region = plant.region
-        if region.feature != cell.feature:
-            continue
-        if _overlap(cell, region.low, region.high):
-            words.append(_effect(plant, plant.side))
-        if region.mirrored and _overlap(cell, -region.high, -region.low):
-            words.append(_effect(plant, -plant.side))
-    return "; ".join(words) or "nothing planted"
+def _truth_of(cell: SearchCell, truth: TruthRecord) -> str:
+    # A claim counts the market's own effects too and carries a verdict, so it goes before what was merely planted.
+    claims = [(claim, side) for claim in truth.claims if (side := _side_in(cell, claim.feature, claim)) is not None]
+    if claims:
+        claim, side = min(claims, key=lambda pair: abs(math.log(pair[0].horizon_ms * NS_PER_MS / cell.horizon_ns)))
+        return _claim_words(claim, side * claim.side)
+    planted = [
+        (plant, side) for plant in truth.plants if (side := _side_in(cell, plant.region.feature, plant.region)) is not None
+    ]
+    return "; ".join(_effect(plant, side * plant.side) for plant, side in planted) or "nothing planted"
+
+
+def _side_in(cell: SearchCell, feature: str, region: PlantedRegion | TruthClaim) -> int | None:
+    if feature != cell.feature:
+        return None
+    if _overlap(cell, region.low, region.high):
+        return 1
+    return -1 if region.mirrored and _overlap(cell, -region.high, -region.low) else None
+
+
+def _claim_words(claim: TruthClaim, side: int) -> str:
+    word = TRUTHS.get(claim.verdict, claim.verdict)
+    if claim.verdict == "nothing":
+        return word
+    size = formats.bps(claim.gross_bps, signed=False)
+    return f"{word}: {'buy' if side > 0 else 'sell'} {size} in {formats.duration(claim.horizon_ms * NS_PER_MS)}"
+
+
+def _claim_row(claim: TruthClaim) -> dict[str, str]:
+    mirrored = " (and its mirror image)" if claim.mirrored else ""
+    return {
+        "where": condition(claim.feature, claim.low, _open(claim.high)) + mirrored,
+        "horizon": formats.duration(claim.horizon_ms * NS_PER_MS),
+        "side": "buy" if claim.side > 0 else "sell",
+        "gross": formats.number(claim.gross_bps, signed=True),
+        "cost": formats.number(claim.cost_bps),
+        "word": TRUTHS.get(claim.verdict, claim.verdict),
+    }
+
+
+def _open(high: float) -> float | None:
+    return None if high >= OPEN_ABOVE else high
 
 
 def _effect(plant: PlantedEffect, side: int) -> str:
@@ -249,7 +303,7 @@ def _effect(plant: PlantedEffect, side: int) -> str:
 
 def _plant_sentence(plant: PlantedEffect) -> str:
     region = plant.region
-    where = condition(region.feature, region.low, None if region.high >= OPEN_ABOVE else region.high)
+    where = condition(region.feature, region.low, _open(region.high))
     mirrored = ", and its mirror image with the sides exchanged" if region.mirrored else ""
     odds = f"{formats.percent(plant.probability_ratio, 0)} of the time by {formats.bps(plant.shift_bps, signed=False)}"
     return f"{where}: {_effect(plant, plant.side)} on average (the price moves {odds}){mirrored}"

@@ -45,6 +45,7 @@ class DataFacts(msgspec.Struct, frozen=True):
     events: int = 0
     first_ns: int | None = None
     last_ns: int | None = None
+    clock_skew_ns: dict[str, int] = {}
 
 
 class RunRecord(msgspec.Struct, frozen=True):
