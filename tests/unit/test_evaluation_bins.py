@@ -32,12 +32,24 @@ def test_quantiles_hold_their_share_and_read_well() -> None:
     assert bins.text(3) == f"x >= {bins.cuts[2]} and x < {bins.cuts[3]}" and bins.text(MISSING) == "x is missing"
 
 
-def test_few_levels_are_cut_at_the_levels() -> None:
+def test_few_levels_are_cut_between_them() -> None:
     levels = np.array([0.1, 0.2, 0.30000000000000004, 7.0])
     values = np.random.default_rng(2).choice(levels, 5_000, p=[0.97, 0.01, 0.01, 0.01])
     bins = fit_bins("spread", values)
-    assert bins.count == 4
+    assert bins.cuts == (0.15, 0.25, 3.7)
     np.testing.assert_array_equal(codes_of(levels[:, None], (bins,))[:, 0], [0, 1, 2, 3])
+
+
+def test_rounding_errors_do_not_split_a_level() -> None:
+    rng = np.random.default_rng(4)
+    bid_ticks = rng.integers(600_000, 690_000, 20_000)
+    spread = (bid_ticks + rng.choice([1, 2, 5], 20_000)) * 0.1 - bid_ticks * 0.1
+    assert len(np.unique(spread)) > 5
+    assert fit_bins("spread", spread).cuts == (0.15, 0.35)
+    # The same with so many levels that quantiles are cut: every cut lies well between two of them.
+    wide = (bid_ticks + rng.integers(1, 40, 20_000)) * 0.1 - bid_ticks * 0.1
+    distances = [abs(cut * 10 - round(cut * 10)) for cut in fit_bins("spread", wide).cuts]
+    assert len(distances) >= 10 and min(distances) > 0.3
 
 
 def test_massed_constant_and_absent_values_make_no_empty_bins() -> None:
@@ -47,7 +59,7 @@ def test_massed_constant_and_absent_values_make_no_empty_bins() -> None:
     assert (np.bincount(codes, minlength=bins.count) > 0).all()
     assert fit_bins("x", np.full(50, 3.0)).cuts == ()
     assert fit_bins("x", np.full(50, np.nan)).text(0) == "x is present"
-    assert fit_bins("x", np.array([np.inf, -np.inf, 1.0, 2.0])).cuts == (2.0,)
+    assert fit_bins("x", np.array([np.inf, -np.inf, 1.0, 2.0])).cuts == (1.5,)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,7 +1,7 @@
 """Cut features into at most 16 bins, once, on data that is then never tested; compiled.
 
 Cut points are the deciles and the 2 % tails, so that rare extremes are cells of their own; a feature with fewer than 16
-distinct values is cut at its values. A missing value has its own code and is never dropped: data often goes missing exactly
+distinct values is cut between them. A missing value has its own code and is never dropped: data often goes missing exactly
 when something happens.
 """
 
@@ -23,6 +23,9 @@ DEFAULT_QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 # A quantile may move by this share of the sample when its cut point is rounded to a readable number.
 ROUNDING_RATIO = 0.001
 SAMPLE_ROWS_MAX = 1 << 17
+
+# Values closer than this share of the feature's range are one level.
+LEVEL_GAP_RATIO = 1e-7
 
 
 class FeatureBins(msgspec.Struct, frozen=True):
@@ -80,23 +83,33 @@ class RowSample:
 def fit_bins(name: str, values: NDArray[np.float64], quantiles: tuple[float, ...] = DEFAULT_QUANTILES) -> FeatureBins:
     """Choose the cut points of a feature from a sample of its values; NaN and infinities are left out."""
     ordered = np.sort(values[np.isfinite(values)])
-    levels = np.unique(ordered)
-    if len(levels) < BINS_MAX:
-        wanted, tolerance = levels[1:], 0
+    if not len(ordered):
+        return FeatureBins(name, ())
+    starts = _level_starts(ordered)
+    if len(starts) < BINS_MAX:
+        places, tolerance = starts[1:], 0
     else:
-        picks = np.unique(ordered[[int(q * len(ordered)) for q in quantiles]])
-        wanted, tolerance = picks[picks > ordered[0]], int(ROUNDING_RATIO * len(ordered))
-    return FeatureBins(name, tuple(sorted({_readable(float(cut), ordered, tolerance) for cut in wanted})))
+        picks = np.array([int(q * len(ordered)) for q in quantiles])
+        places, tolerance = starts[np.searchsorted(starts, picks, "right") - 1], int(ROUNDING_RATIO * len(ordered))
+    return FeatureBins(name, tuple(sorted({_cut_before(int(place), ordered, tolerance) for place in places if place > 0})))
 
 
-def _readable(cut: float, ordered: NDArray[np.float64], tolerance: int) -> float:
-    # The shortest decimal that splits the sample where `cut` does, give or take `tolerance` values.
-    place = int(np.searchsorted(ordered, cut))
+def _level_starts(ordered: NDArray[np.float64]) -> NDArray[np.int64]:
+    # Values a rounding error apart (a spread of 0.1 computed from two prices) are one level.
+    low, high = ordered[int(0.02 * len(ordered))], ordered[int(0.98 * len(ordered))]
+    scale = high - low if high > low else ordered[-1] - ordered[0]
+    return np.concatenate([[0], 1 + np.flatnonzero(np.diff(ordered) > LEVEL_GAP_RATIO * scale)]).astype(np.int64)
+
+
+def _cut_before(place: int, ordered: NDArray[np.float64], tolerance: int) -> float:
+    # The shortest decimal that leaves `place` values below it, give or take `tolerance`; half way between levels.
+    below, above = float(ordered[place - 1]), float(ordered[place])
+    middle = below + (above - below) / 2
     for digits in range(2, 17):
-        rounded = float(f"{cut:.{digits}g}")
+        rounded = float(f"{middle:.{digits}g}")
         if (near := int(np.searchsorted(ordered, rounded))) > 0 and abs(near - place) <= tolerance:
             return rounded
-    return cut
+    return middle if middle > below else above
 
 
 def cut_matrix(bins: tuple[FeatureBins, ...]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -71,4 +71,5 @@ def sentence(
         return f"{verdict.words}: {word} gains {gross_bps:.2f} bps over {horizon}, trading it costs {cost_bps:.2f} bps"
     if verdict is Verdict.REJECT_NULL:
         return f"{verdict.words}, and the smallest effect we could have seen is {mde_bps:.2f} bps over {horizon}"
-    return f"{verdict.words}: {blocks} blocks of time, worth {blocks_effective:.0f} equal ones, cannot prove an effect over {horizon}"
+    worth = f"{blocks} block{'s' * (blocks != 1)} of time, worth {min(blocks, blocks_effective):.0f} equal ones"
+    return f"{verdict.words}: {worth}, cannot prove an effect over {horizon}"
