@@ -19,7 +19,7 @@ def assemble(
         words[i, 0] = ts_event[i]
         words[i, 1] = ts_recv[i]
         words[i, 2] = first_seq + i
-        words[i, 3] = tag | ((side[i] & 0xFF) << 8) if len(side) else tag
+        words[i, 3] = tag | ((int(side[i]) & 0xFF) << 8) if len(side) else tag
         words[i, 4] = first[i]
         words[i, 5] = second[i] if len(second) else 0
         words[i, 6] = third[i] if len(third) else 0
