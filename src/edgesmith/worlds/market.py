@@ -1,0 +1,94 @@
+"""A simulated market: one symbol whose every hour is a pure function of (seed, symbol, hour, parameters)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesmith.domain.events import EVENT
+from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.records import records
+from edgesmith.domain.units import NS_PER_HOUR
+from edgesmith.errors import InputError
+from edgesmith.worlds.bridge import Grid, opening_ticks, settle
+from edgesmith.worlds.latency import LANE
+from edgesmith.worlds.parameters import TapeParameters, packed
+from edgesmith.worlds.random import root_key
+from edgesmith.worlds.tape import ROWS_PER_ACTION_MAX, TAPE_STATE, simulate_hour
+
+# BBO; trades; everything slow.
+_LANES = 3
+# An hour that needs more rows than this is a parameter mistake: 64 million events are 4 GiB.
+ROWS_PER_HOUR_MAX = 2**26
+SEED_MAX = 2**63 - 1
+SYMBOLS_MAX = 4_096
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One symbol of a world.
+
+    Parameters
+    ----------
+    start_ns
+        The instant hour 0 begins at.
+    symbol_index
+        Position among the symbols of the world: part of the key of all random numbers, and `EVENT.instrument`.
+    """
+
+    instrument: Instrument
+    parameters: TapeParameters
+    seed: int
+    start_ns: int
+    symbol_index: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= SEED_MAX:
+            raise InputError(f"seed was {self.seed}, expected 0..{SEED_MAX}")
+        if not 0 <= self.symbol_index < SYMBOLS_MAX:
+            raise InputError(f"symbol_index was {self.symbol_index}, expected 0..{SYMBOLS_MAX - 1}")
+        if self.start_ns % NS_PER_HOUR or self.start_ns < NS_PER_HOUR:
+            raise InputError(f"start_ns was {self.start_ns}, expected a whole hour UTC")
+
+    @cached_property
+    def key(self) -> np.uint64:
+        """Return the key all random numbers of this symbol derive from."""
+        return root_key(self.seed, self.symbol_index)
+
+    def hour(self, hour: int) -> NDArray[Any]:
+        """Return the events of one hour in venue order, as an EVENT array; `seq` counts each stream from 0."""
+        if hour < 0:
+            raise InputError(f"hour was {hour}, expected >= 0")
+        events = self._simulated(hour)
+        settle(
+            events,
+            self.start_ns + hour * NS_PER_HOUR,
+            NS_PER_HOUR,
+            self._opening_ticks(hour),
+            self._opening_ticks(hour + 1),
+            self.instrument,
+        )
+        return events
+
+    def _opening_ticks(self, hour: int) -> int:
+        p = self.parameters
+        return opening_ticks(self.key, hour, p.opening_price, p.volatility_hour_bps, Grid.of(self.instrument.tick_size))
+
+    def _simulated(self, hour: int) -> NDArray[Any]:
+        # Bursts make the number of rows uncertain; a second try with more room gives the same events.
+        capacity = int(self.parameters.actions_per_s * 3_600 * 2) + 50 * ROWS_PER_ACTION_MAX
+        state, lanes, parameters = records(TAPE_STATE), records(LANE, _LANES), packed(self.parameters)
+        state["instrument"] = self.symbol_index
+        while capacity <= ROWS_PER_HOUR_MAX:
+            out = records(EVENT, capacity)
+            with np.errstate(over="ignore"):
+                count = simulate_hour(hour, self.key, self.start_ns - NS_PER_HOUR, state, lanes, parameters, out)
+            if count >= 0:
+                return out[:count]
+            capacity *= 2
+        raise InputError(
+            f"hour {hour} needs more than {ROWS_PER_HOUR_MAX} events, expected fewer: lower actions_per_s or the branching ratios"
+        )

@@ -1,0 +1,163 @@
+"""The shift layer: plants edges of exactly known size on a finished tape, simulated or real, without an artificial message.
+
+A plant looks at an observable that no shift of prices can change (an imbalance, a flow of trades, the spread) at regular decision
+instants of the receive clock. Where it lies in the plant's region, `shift_bps` are scheduled with some probability, to be posted
+by natural updates after a delay, over a window. Whatever the draws of a tape sum to is taken back by as many opposite shifts
+at uniformly random instants, so the offset is zero at both ends, the unconditional drift is exactly zero, and each piece
+of a world stands alone.
+
+Sizes, spreads, times and the number of messages are untouched. The expected offset, given the tape, is computed beside the
+drawn one: that is the truth, with overlaps between shifts and late postings in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesmith.domain.events import KIND_BBO
+from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.records import as_records
+from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
+from edgesmith.errors import InputError
+from edgesmith.worlds.bridge import Grid
+from edgesmith.worlds.random import child_key
+from edgesmith.worlds.regions import Region, decisions, is_shift_invariant
+from edgesmith.worlds.shifts import post_shifts, shift_prices, uniforms
+
+_LABEL_DRAW, _LABEL_TAKE_BACK = 1, 2
+
+
+class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An edge to plant: where, which way, how much, how often.
+
+    Every `every_ms` on the receive clock, inside the region, `shift_bps` towards `side` (the other way in the mirror image) are
+    scheduled with `probability_ratio`. They fall due from `delay_ms` after the decision, evenly over `window_ms`, and wait at most
+    `patience_ms` more for an update that changes the mid price anyway.
+    """
+
+    region: Region
+    side: int
+    shift_bps: float
+    probability_ratio: float
+    every_ms: int = 1_000
+    delay_ms: int = 100
+    window_ms: int = 5_000
+    patience_ms: int = 20_000
+
+    def __post_init__(self) -> None:
+        name = f"plant on {self.region.feature}"
+        if self.side not in (1, -1):
+            raise InputError(f"{name}: side was {self.side}, expected 1 or -1")
+        if not 0.0 <= self.probability_ratio <= 1.0:
+            raise InputError(f"{name}: probability_ratio was {self.probability_ratio}, expected 0..1")
+        if not 0.0 < self.shift_bps <= 1_000.0:
+            raise InputError(f"{name}: shift_bps was {self.shift_bps}, expected above 0 and at most 1000")
+        if min(self.every_ms, self.window_ms) < 1 or min(self.delay_ms, self.patience_ms) < 0:
+            raise InputError(
+                f"{name}: every_ms, window_ms, delay_ms, patience_ms were {self.every_ms}, {self.window_ms}, {self.delay_ms}, "
+                f"{self.patience_ms}; expected the first two >= 1, the others >= 0"
+            )
+        if not is_shift_invariant(self.region.spec):
+            raise InputError(
+                f"{name}: its value changes when prices are shifted, so its truth would not be known; "
+                "expected a feature of sizes, sides and counts, or the spread"
+            )
+
+    @property
+    def posted_within_ns(self) -> int:
+        """Return the time from a decision to the end of its posting."""
+        return (self.delay_ms + self.window_ms + self.patience_ms) * NS_PER_MS
+
+
+@dataclass(frozen=True)
+class PlantedTape:
+    """A tape with its plants, and what was added to it.
+
+    Attributes
+    ----------
+    events : EVENT array
+        The tape with shifted prices.
+    offset_ticks, expected_ticks : arrays of shape (n,)
+        The offset of each event, and its expectation over the plants' draws given the base tape.
+    scheduled, taken_back, late, late_ticks : int
+        Shifts drawn; shifts that take back; drawn or taking back with a remainder posted after their window; its ticks.
+    """
+
+    events: NDArray[Any]
+    offset_ticks: NDArray[np.int64]
+    expected_ticks: NDArray[np.float64]
+    scheduled: int
+    taken_back: int
+    late: int
+    late_ticks: int
+
+
+def plant(events: NDArray[Any], plants: Sequence[Plant], *, instrument: Instrument, key: np.uint64) -> PlantedTape:
+    """Return a copy of `events`, one instrument in venue order, with `plants` added.
+
+    `key` keys the draws (`worlds.random.root_key`, or derived from it): the same tape, plants and key give the same bytes.
+    """
+    shifted = as_records(events.copy())
+    offset_ticks, expected_ticks = np.zeros(len(events), np.int64), np.zeros(len(events), np.float64)
+    late = np.zeros(2, np.int64)
+    scheduled = taken_back = 0
+    tick = Grid.of(instrument.tick_size)
+    for number, item in enumerate(plants):
+        instants_ns, signs = decisions(events, item.region, item.every_ms * NS_PER_MS, item.posted_within_ns)
+        if not len(instants_ns):
+            continue
+        directions = signs * item.side
+        drawn, back = _draws(child_key(key, number), instants_ns, directions, item)
+        expected = item.probability_ratio * directions
+        post_shifts(
+            as_records(events),
+            instants_ns + item.delay_ms * NS_PER_MS,
+            drawn - back,
+            expected - expected.mean(),
+            _shift_ticks(events, item, instrument),
+            item.window_ms * NS_PER_MS,
+            item.patience_ms * NS_PER_MS,
+            offset_ticks,
+            expected_ticks,
+            late,
+        )
+        scheduled += int(np.abs(drawn).sum())
+        taken_back += int(np.abs(back).sum())
+    shift_prices(shifted, offset_ticks, tick.numerator, tick.denominator)
+    return PlantedTape(shifted, offset_ticks, expected_ticks, scheduled, taken_back, int(late[0]), int(late[1]))
+
+
+def _draws(
+    key: np.uint64, instants_ns: NDArray[np.int64], directions: NDArray[np.int64], item: Plant
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # Signed multiples of the shift drawn at each instant, and those that take back their sum at random instants.
+    chance = _uniforms(child_key(key, _LABEL_DRAW), instants_ns // (item.every_ms * NS_PER_MS))
+    drawn = np.where(chance < item.probability_ratio, directions, 0)
+    surplus = int(drawn.sum())
+    back_key = child_key(key, _LABEL_TAKE_BACK, int(instants_ns[0]) // NS_PER_S)
+    where = _uniforms(back_key, np.arange(abs(surplus))) * len(instants_ns)
+    back = np.bincount(where.astype(np.int64), minlength=len(instants_ns))
+    return drawn, back * (1 if surplus > 0 else -1)
+
+
+def _uniforms(key: np.uint64, counters: NDArray[np.int64]) -> NDArray[np.float64]:
+    out = np.empty(len(counters))
+    with np.errstate(over="ignore"):
+        uniforms(key, counters, out)
+    return out
+
+
+def _shift_ticks(events: NDArray[Any], item: Plant, instrument: Instrument) -> int:
+    first = events[events["kind"] == KIND_BBO][0]
+    ticks = round(item.shift_bps * BPS * float(first["bid_price"]) / instrument.tick)
+    if ticks < 1:
+        raise InputError(
+            f"plant on {item.region.feature}: shift_bps was {item.shift_bps}, expected at least one tick of {instrument.name}"
+        )
+    return ticks
