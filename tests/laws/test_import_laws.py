@@ -155,6 +155,10 @@ def test_numbers_without_a_grid_have_no_step() -> None:
     assert decimal_step([np.array([np.pi])]) is None
 
 
+def test_one_finer_value_far_down_makes_the_step_finer() -> None:
+    assert decimal_step([np.full(10, 1.0), np.append(np.full(5_000, 1.5), 1.25)]) == "0.01"
+
+
 def test_every_reason_is_explained_once() -> None:
     assert not report.SET_ASIDE.keys() & report.QUARANTINED.keys()
     with pytest.raises(AssertionError):

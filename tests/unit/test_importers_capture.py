@@ -58,10 +58,11 @@ def test_mark_price_frames_give_funding_too(tmp_path: Path) -> None:
         line(2, {"symbol": "BTCUSDT", "openInterest": "1234.5", "time": NOON_MS + 2}, None),
         line(3, frame | {"E": NOON_MS + 3, "p": "nan"}, "btcusdt@markPrice"),
         line(4, frame | {"E": NOON_MS + 4, "r": "x"}, "btcusdt@markPrice"),
+        line(5, frame | {"E": NOON_MS + 5, "r": "0.0001", "T": 5}, "btcusdt@markPrice"),
     ]
     file = imported(tmp_path, lines)
     assert file.rows == {"mark_price": 2, "funding": 1, "open_interest": 1}
-    assert file.reasons == {"not_finite": 2} and file.accepted == 3
+    assert file.reasons == {"not_finite": 2, "unit_unclear": 1} and file.accepted == 3
     mark = rows(tmp_path / "lake", "binance_usdm", "mark_price", "BTCUSDT", DAY)
     assert mark["mark_price"].to_list() == [60_000.5, 60_000.5] and mark["index_price"].to_list() == [60_001.25] * 2
     funding = rows(tmp_path / "lake", "binance_usdm", "funding", "BTCUSDT", DAY).row(0, named=True)
@@ -106,6 +107,7 @@ def test_frames_of_another_market_are_not_taken_for_ours(tmp_path: Path) -> None
         (quote(5, b="60000.30", a="60000.20"), "crossed_quote"),
         (quote(5, T=NOON_MS // 1000), "unit_unclear"),
         (quote(5, T=10**25), "unit_unclear"),
+        (quote(5, u=2**63), "non_monotone_id"),
         (trade(5, p="0", q="0"), "non_positive"),
         (quote(5).split(b" ", 1)[1], "no_timestamp"),
         (b"yesterday " + quote(5).split(b" ", 1)[1], "no_timestamp"),
@@ -143,6 +145,11 @@ def test_lines_that_are_not_for_the_lake_are_counted(tmp_path: Path) -> None:
     assert file.reasons == {"depth_not_stored": 3, "control_frame": 1, "other_symbol": 1, "blank_line": 1}
     assert file.quarantine is None and file.quarantined == 0
     assert any("ETHUSDT (1)" in message for message in file.messages)
+
+
+def test_the_symbol_inside_the_frame_counts(tmp_path: Path) -> None:
+    file = imported(tmp_path, [quote(0), quote(1).replace(b'"s":"BTCUSDT"', b'"s":"ETHUSDT"'), quote(2)])
+    assert file.rows == {"bbo": 2} and file.reasons == {"other_symbol": 1}
 
 
 def test_aggregates_beside_single_trades_are_set_aside(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_interleaved_quotes_are_sorted_and_lose_nothing(tmp_path: Path) -> None:
         ("9,abc,0.5,1,1723118400000,true", "corrupt_row"),
         ("9.5,1.0,0.5,1,1723118400000,true", "corrupt_row"),
         ("99999999999999999999,1.0,0.5,1,1723118400000,true", "corrupt_row"),
+        ("9999999999999999999,1.0,0.5,1,1723118400000,true", "corrupt_row"),
         ("9,60000.1,0.5,1,1723118400000,perhaps", "side_unclear"),
         ("9,,0.5,1,1723118400000,true", "not_finite"),
         ("9,0.0,0.5,1,1723118400000,true", "non_positive"),
@@ -99,6 +100,12 @@ def test_wrong_rows_are_named_and_kept(tmp_path: Path, wrong: str, reason: str) 
     file = dump(tmp_path, "BTCUSDT-trades-2024-08-08", csv(None, lines) + wrong + "\n\n" + csv(None, [(5, *lines[2][1:])]))
     assert file.reasons == {reason: 1, "blank_line": 1} and file.rows == {"trade": 4}
     assert quarantined(file) == [(reason, wrong)]
+
+
+def test_a_blank_line_is_counted(tmp_path: Path) -> None:
+    lines = csv(None, [(1, "60000.1", "0.5", "1", MS, "true")])
+    file = dump(tmp_path, "BTCUSDT-trades-2024-08-08", lines + "\n")
+    assert file.lines == 2 and file.rows == {"trade": 1} and file.reasons == {"blank_line": 1}
 
 
 def test_quotes_of_a_dump_are_checked(tmp_path: Path) -> None:
@@ -223,6 +230,12 @@ def test_tardis_ticker_gives_three_streams(tmp_path: Path) -> None:
     assert rows(tmp_path / "lake", "binance_usdm", "mark_price", "BTCUSDT", DAY)["index_price"].to_list() == [60_001.0, None]
 
 
+def test_a_short_line_is_not_a_line_of_absent_values(tmp_path: Path) -> None:
+    whole = ("binance-futures", "BTCUSDT", US, US + 5, US, "0.0001", "", "100", "60000", "60001", "60000.5")
+    file = tardis(tmp_path, csv(T_TICKER, [whole, whole[:-2]]))
+    assert file.rows["mark_price"] == 1 and file.reasons == {"header": 1, "corrupt_row": 1}
+
+
 def test_tardis_options_choose_and_headers_are_checked(tmp_path: Path) -> None:
     lines = [("binance-futures", symbol, US, US + 5, 1, 2, 1, 1) for symbol in ("BTCUSDT", "ETHUSDT")]
     file = tardis(tmp_path, csv(T_QUOTES, lines), symbol="ethusdt", market="usdm")
@@ -261,6 +274,8 @@ def test_prior_rows_name_their_venue(tmp_path: Path) -> None:
         "bybit_linear/bbo/ADAUSDT/2024-08-08",
     ]
     assert {partition.skew_ns_p50 for partition in file.partitions} == {30_000_000}
+    metas = [json.loads(path.read_bytes()) for path in (tmp_path / "lake").glob("**/meta.json")]
+    assert {meta["clock"]["event_clock"] for meta in metas} == {"venue"}
 
 
 def test_prior_defects(tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_a_server_without_ranges_starts_over(site: Site, tmp_path: Path) -> None
     site.ranges = False
     (tmp_path / "BTCUSDT-trades-2024-08-08.zip.part").write_bytes(b"0123")
     assert fetch(site, tmp_path).read_bytes() == b"0123456789"
+    assert [asked for path, asked in site.log if path == ZIP] == ["bytes=4-"], "and needs no second request"
 
 
 def test_a_wrong_checksum_keeps_nothing(site: Site, tmp_path: Path) -> None:
