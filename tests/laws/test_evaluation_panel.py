@@ -161,3 +161,14 @@ def test_spec_refuses_what_it_cannot_label(change: dict[str, Any]) -> None:
     fields = {name: getattr(SPEC, name) for name in SPEC.__struct_fields__}
     with pytest.raises(InputError):
         LabelSpec(**(fields | change))
+
+
+def test_t18_instant_on_both_sides_of_a_flag_is_one_row() -> None:
+    events = quotes((0, 100.0), (NS_PER_S, 100.0), (NS_PER_S, 105.0), (3 * NS_PER_S, 105.0))
+    events["flags"][2] = FLAG_AFTER_GAP
+    spec = LabelSpec(horizons_ns=(NS_PER_S,), latencies_ns=(0,), fee_in_bps=0.0, fee_out_bps=0.0, gap_ns=3 * NS_PER_S)
+    rows = streamed(events, np.arange(4.0)[:, None], [], spec)
+    assert [row[0] - START_NS for row in rows] == [i * 100 * NS_PER_MS for i in range(31)]
+    # The instant of the flag belongs to what came after it.
+    assert rows[10][1][0] == 2.0 and rows[10][2][0, NS_PER_S][:2] == (1, 0)
+    assert not any(row[2][0, NS_PER_S][0] for row in rows[:10])

@@ -105,9 +105,11 @@ def _cut_before(place: int, ordered: NDArray[np.float64], tolerance: int) -> flo
     # The shortest decimal that leaves `place` values below it, give or take `tolerance`; half way between levels.
     below, above = float(ordered[place - 1]), float(ordered[place])
     middle = below + (above - below) / 2
+    room = float(ordered[min(place + tolerance, len(ordered) - 1)] - ordered[max(place - 1 - tolerance, 0)]) / 4
     for digits in range(2, 17):
         rounded = float(f"{middle:.{digits}g}")
-        if (near := int(np.searchsorted(ordered, rounded))) > 0 and abs(near - place) <= tolerance:
+        near = int(np.searchsorted(ordered, rounded))
+        if near > 0 and abs(near - place) <= tolerance and abs(rounded - middle) <= room:
             return rounded
     return middle if middle > below else above
 
