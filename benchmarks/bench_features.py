@@ -45,6 +45,25 @@ def tape(events: int = EVENTS, seed: int = SEED) -> NDArray[Any]:
 
 
 @numba.njit(nogil=True, error_model="numpy")
+def _rebuilt(t: int, base: float, mids: Any, returns: Any, stds: Any, spreads: Any, changes: Any, ranges: Any) -> Any:
+    r1 = r2 = m1 = m2 = gain = loss = wide = std_sum = spread_sum = 0.0
+    for j in range(1, 101):
+        q = (t - j) & 127
+        std_sum += stds[q]
+        spread_sum += spreads[q]
+        if j <= 20:
+            r1 += returns[q]
+            r2 += returns[q] * returns[q]
+            m1 += mids[q] - base
+            m2 += (mids[q] - base) * (mids[q] - base)
+        if j <= 14:
+            gain += max(changes[q], 0.0)
+            loss += max(-changes[q], 0.0)
+            wide += ranges[q]
+    return r1, r2, m1, m2, gain, loss, wide, std_sum, spread_sum
+
+
+@numba.njit(nogil=True, error_model="numpy")
 def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> None:
     """Compute the 15 features as a specialist would write them once: one loop, locals, power-of-two rings, no NaN care."""
     mids, returns, stds, spreads = np.zeros(128), np.zeros(128), np.zeros(128), np.zeros(128)
@@ -68,20 +87,9 @@ def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> N
         pressure += ((bq - aq) / total - pressure) * (2 / 21)
         if t & 1023 == 0 and t > 300:
             base = m
-            r1 = r2 = m1 = m2 = gain = loss = wide = std_sum = spread_sum = 0.0
-            for j in range(1, 101):
-                q = (t - j) & 127
-                std_sum += stds[q]
-                spread_sum += spreads[q]
-                if j <= 20:
-                    r1 += returns[q]
-                    r2 += returns[q] * returns[q]
-                    m1 += mids[q] - base
-                    m2 += (mids[q] - base) * (mids[q] - base)
-                if j <= 14:
-                    gain += max(changes[q], 0.0)
-                    loss += max(-changes[q], 0.0)
-                    wide += ranges[q]
+            r1, r2, m1, m2, gain, loss, wide, std_sum, spread_sum = _rebuilt(
+                t, base, mids, returns, stds, spreads, changes, ranges
+            )
         gone = returns[(t - 20) & 127]
         r1 += r - gone
         r2 += r * r - gone * gone
@@ -113,10 +121,7 @@ def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> N
         out[t, 2] = r if t >= 1 else np.nan
         out[t, 3] = std if t >= 20 else np.nan
         out[t, 4] = ema if t >= 13 else np.nan
-        if ups == 0:
-            strength = 50.0 if downs == 0 else 0.0
-        else:
-            strength = 100.0 if downs == 0 else 100 - 100 / (1 + gain / loss)
+        strength = 100 - 100 / (1 + gain / loss) if ups > 0 and downs > 0 else 50.0 * (1 + (ups > 0) - (downs > 0))
         out[t, 5] = strength if t >= 14 else np.nan
         out[t, 6] = wide / 14 if t >= 14 else np.nan
         old = mids[(t - 10) & 127]

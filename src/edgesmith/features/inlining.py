@@ -70,13 +70,13 @@ class _Rename(ast.NodeTransformer):
         self._names = names
         self._slots = slots
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name ast.NodeTransformer calls
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id not in self._names:
             return node
         replacement = ast.parse(self._names[node.id], mode="eval").body
         return ast.Name(replacement.id, node.ctx) if isinstance(replacement, ast.Name) else replacement
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         slot = self._slot(node.slice)
         if slot is not None:
             return ast.Name(slot, node.ctx)

@@ -1,0 +1,123 @@
+"""Every feature against its naive twin, at its defaults and at small windows, on tick tapes and on tapes hypothesis makes up."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from builders_features import bbo_tape, trade_tape
+from edgesmith.domain.events import EVENT, KIND_BBO, KIND_TRADE, Stream
+from edgesmith.features.catalog import feature, features
+from edgesmith.features.operator import FeatureSpec, Unit
+from edgesmith.features.program import Program
+from naive import features as naive
+
+SMALL: dict[str, dict[str, Any]] = {
+    "volatility": {"window": 3},
+    "ema": {"period": 2},
+    "rsi": {"period": 3},
+    "atr": {"period": 1},
+    "roc": {"period": 4},
+    "regime_volatility": {"short": 2, "long": 3, "low_ratio": 0.8, "high_ratio": 1.2},
+    "regime_trend": {"fast": 1, "slow": 2, "threshold_ratio": 0.0},
+    "regime_spread": {"window": 2},
+    "imbalance_ema": {"period": 1},
+    "ema_slope": {"period": 3, "lookback": 2},
+    "bollinger_pos": {"period": 5, "width": 1.0},
+    "trade_flow_imbalance": {"half_life_ns": 1_000_000, "warmup_events": 2},
+}
+NAMES = [registered.name for registered in features()]
+# Differences of nearly equal numbers: absolute error in units of the largest value in the column. A standard deviation or a
+# mean gets none, which is what proves that a jump leaves no residue behind.
+ABSOLUTE = {"ema_slope": 1e-11, "rsi": 1e-12, "bollinger_pos": 1e-9, "trade_flow_imbalance": 1e-12, "imbalance_ema": 1e-15}
+
+
+@functools.cache
+def program(size: str) -> Program:
+    return Program([feature(name, **(SMALL.get(name, {}) if size == "small" else {})) for name in NAMES])
+
+
+def spec_of(name: str, size: str) -> FeatureSpec:
+    return program(size).features[NAMES.index(name)]
+
+
+def check(name: str, size: str, bbo: NDArray[Any], trades: NDArray[Any]) -> None:
+    spec = spec_of(name, size)
+    events = bbo if Stream.BBO in spec.consumes else trades
+    got = program(size).compute(events)[:, NAMES.index(name)]
+    twin, params = getattr(naive, name), dict(spec.params)
+    if spec.definition.unit is Unit.LABEL:
+        # A ratio that sits on its threshold may be rounded to either side.
+        nudged = [
+            {key: value * k if key.endswith("_ratio") else value for key, value in params.items()}
+            for k in (1 - 1e-9, 1, 1 + 1e-9)
+        ]
+        wanted = np.array([twin(events, **each) for each in nudged])
+        assert ((got == wanted) | (np.isnan(got) & np.isnan(wanted))).any(axis=0).all()
+        return
+    wanted = np.array(twin(events, **params), np.float64)
+    largest = np.nanmax(np.abs(wanted), initial=0.0, where=~np.isnan(wanted))
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=ABSOLUTE.get(name, 0.0) * largest)
+
+
+@pytest.mark.parametrize("size", ["default", "small"])
+@pytest.mark.parametrize("name", NAMES)
+def test_tick_tape(name: str, size: str) -> None:
+    check(name, size, bbo_tape(1_500, seed=1, tick=0.1, level_ticks=600_000), trade_tape(600, seed=2))
+
+
+QUOTE = st.tuples(
+    st.sampled_from([-3, -1, 0, 0, 0, 1, 2]), st.sampled_from([-1, 0, 1, 1, 4]), st.integers(0, 5), st.integers(0, 5)
+)
+BAD = st.dictionaries(st.integers(0, 59), st.sampled_from(["bid_price", "ask_price", "bid_qty", "ask_qty"]), max_size=4)
+
+
+def quotes(rows: list[tuple[int, int, int, int]], bad: dict[int, str]) -> NDArray[Any]:
+    events = np.zeros(len(rows), EVENT)
+    steps, spreads, bid_qty, ask_qty = np.array(rows).T
+    events["kind"] = KIND_BBO
+    events["bid_price"] = (100 + np.cumsum(steps)) * 0.1 + 1_000.0
+    events["ask_price"] = events["bid_price"] + spreads * 0.1
+    events["bid_qty"], events["ask_qty"] = bid_qty, ask_qty
+    for place, name in bad.items():
+        if place < len(rows):
+            events[name][place] = np.nan
+    return events
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(QUOTE, min_size=1, max_size=60), BAD)
+def test_any_quotes(rows: list[tuple[int, int, int, int]], bad: dict[int, str]) -> None:
+    # Empty books, locked and crossed quotes, NaN fields.
+    events = quotes(rows, bad)
+    for name in NAMES:
+        if Stream.BBO in spec_of(name, "small").consumes:
+            check(name, "small", events, events[:0])
+
+
+TRADE = st.tuples(st.integers(0, 5_000_000), st.sampled_from([0.0, 1.0, 2.5, 1e6, np.nan]), st.sampled_from([-1, 1]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TRADE, min_size=1, max_size=60))
+def test_any_trades(rows: list[tuple[int, float, int]]) -> None:
+    events = np.zeros(len(rows), EVENT)
+    events["kind"] = KIND_TRADE
+    events["ts_recv"] = np.cumsum([row[0] for row in rows])
+    events["price"], events["qty"], events["side"] = 100.0, [row[1] for row in rows], [row[2] for row in rows]
+    check("trade_flow_imbalance", "small", events, events)
+
+
+def test_flat_market_is_exactly_flat_after_a_jump() -> None:
+    events = bbo_tape(600, seed=4)
+    events["bid_price"][:200] *= 3.0
+    events["bid_price"][200:], events["ask_price"][200:] = 65_536.1, 65_536.2
+    rows = program("default").compute(events)[420:]
+    for name, value in {"volatility": 0.0, "return_1": 0.0, "rsi": 50.0, "bollinger_pos": 0.5, "regime_volatility": 1.0}.items():
+        assert (rows[:, NAMES.index(name)] == value).all(), name
