@@ -1,0 +1,1 @@
+"""The words of the business: instruments, events, orders, fills, units. No I/O."""

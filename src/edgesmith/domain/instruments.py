@@ -58,9 +58,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
                 raise InputError(f"{self.name}: {name} was '{text}', expected a positive decimal such as '0.1'")
         if not (-0.01 <= self.maker_fee_ratio <= 0.01 and -0.01 <= self.taker_fee_ratio <= 0.01):
             raise InputError(f"{self.name}: fee ratios were {self.maker_fee_ratio}, {self.taker_fee_ratio}; expected -0.01..0.01")
-        if self.kind != ContractKind.INVERSE and self.value_per_tick_lot_e8 * 1 != self._exact_value_e8():
+        if self.kind != ContractKind.INVERSE and self.value_per_tick_lot_e8 != self._exact_value_e8():
             raise InputError(
-                f"{self.name}: tick_size x lot_size was {Decimal(self.tick_size) * Decimal(self.lot_size)}, expected a multiple of 1e-8"
+                f"{self.name}: tick_size x lot_size was {Decimal(self.tick_size) * Decimal(self.lot_size)}, "
+                "expected a multiple of 1e-8"
             )
 
     def _exact_value_e8(self) -> Decimal:

@@ -1,0 +1,1 @@
+"""Events in, approved orders out, books kept."""

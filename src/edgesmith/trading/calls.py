@@ -8,6 +8,7 @@ from __future__ import annotations
 from edgesmith.compiled import kernel
 from edgesmith.domain.orders import OrderState
 from edgesmith.trading.kernel import close_bucket, deliver_reports
+from edgesmith.trading.risk import expected_lots
 from edgesmith.trading.submission import find_slot, request_cancel, submit
 
 DONE = int(OrderState.DONE)
@@ -16,9 +17,7 @@ DONE = int(OrderState.DONE)
 @kernel
 def call_submit(run, books, decisions, instrument, side, lots, order_type, price, tif, post_only, reduce_only, origin):  # type: ignore[no-untyped-def]
     """Call `submission.submit`."""
-    return submit(
-        run[0], books, decisions, instrument, side, lots, order_type, price, tif, post_only, reduce_only, origin
-    )
+    return submit(run[0], books, decisions, instrument, side, lots, order_type, price, tif, post_only, reduce_only, origin)
 
 
 @kernel
@@ -29,6 +28,12 @@ def call_cancel(run, order_id):  # type: ignore[no-untyped-def]
         return False
     request_cancel(run[0], slot)
     return True
+
+
+@kernel
+def call_expected_lots(books, instrument):  # type: ignore[no-untyped-def]
+    """Return the position of an instrument once everything on its way has filled."""
+    return expected_lots(books[instrument])
 
 
 @kernel

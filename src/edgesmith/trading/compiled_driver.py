@@ -19,8 +19,9 @@ class CompiledDriver:
 
     def __init__(self, strategy: CompiledStrategy) -> None:
         self._strategy = strategy
-        # The class attribute itself: a plain function written in a class body would bind when read from the instance.
-        self._decide = compile_decide(strategy.name, _plain(type(strategy)))
+        if type(strategy).decide is CompiledStrategy.decide:
+            CompiledStrategy.decide(None)
+        self._decide = compile_decide(strategy.name, type(strategy).decide)
         self._advance = advance()
 
     def start(self, engine: Engine) -> None:
@@ -50,7 +51,3 @@ class CompiledDriver:
         """Nothing to tell: a compiled strategy has no last word."""
         engine.run["decide_kinds"] = 0
 
-
-def _plain(cls: type[CompiledStrategy]) -> Any:
-    decide = cls.__dict__.get("decide") or next(base.__dict__["decide"] for base in cls.__mro__ if "decide" in base.__dict__)
-    return decide.__func__ if isinstance(decide, staticmethod) else decide

@@ -169,8 +169,8 @@ class Engine:
         elif reason == STOP_ORDERING:
             event = events[int(run["index"])]
             raise OrderingError(
-                f"event {int(run['events'])} (ts_recv {int(event['ts_recv'])}, seq {int(event['seq'])}) does not follow the one before "
-                f"it (ts_recv {int(run['last_recv'])}, seq {int(run['last_seq'])}); sort the data or use ordering 'warn'"
+                f"event {int(run['events'])} (ts_recv {int(event['ts_recv'])}, seq {int(event['seq'])}) does not follow the one "
+                f"before it (ts_recv {int(run['last_recv'])}, seq {int(run['last_seq'])}); sort the data or use ordering 'warn'"
             )
 
     def finish(self) -> None:

@@ -50,7 +50,8 @@ def advance() -> Callable[..., None]:
         _array(RUN), _array(BOOK), _array(VIEW), _array(EVENT), types.Array(types.float64, 2, "C"), types.int64,
         _array(FILL), _array(DECISION), _array(CURVE), _array(PRICE_CURVE), types.FunctionType(_decide_signature()),
     )  # fmt: skip
-    return typed_kernel(signature, trading_kernel.advance.py_func)  # type: ignore[attr-defined]
+    dispatcher: Any = trading_kernel.advance
+    return typed_kernel(signature, dispatcher.py_func)
 
 
 @functools.cache
@@ -66,7 +67,7 @@ def advance_with(decide: Any) -> Callable[..., None]:
     def bound(run, books, views, events, features, stop, fills, decisions, curve, prices):  # type: ignore[no-untyped-def]
         step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
 
-    return numba.njit(nogil=True)(bound)  # type: ignore[no-any-return]
+    return numba.njit(nogil=True)(bound)
 
 
 def _append(step: Callable[..., None], decide: Any, *arguments: Any) -> None:

@@ -53,6 +53,7 @@ class ErrorGuard:
     def __init__(self, config: GuardConfig, strategy_name: str) -> None:
         self._config = config
         self._strategy_name = strategy_name
+        self.policy = config.errors
         self.count = 0
         self.records: list[ErrorRecord] = []
 

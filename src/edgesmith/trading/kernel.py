@@ -5,7 +5,7 @@ Order of things at an event received at `now` (our clock), venue time `venue_ts`
 1. guards: buffers have room, the event follows the last one in decision order;
 2. a bar that ended before `now` is closed (the strategy wakes at the bar's end, before it sees this event);
 3. orders that reached the venue before `venue_ts` are matched against the book before this event;
-4. the event changes the book; resting orders fill; funding that fell due is paid;
+4. funding that fell due is paid; the event changes the book; resting orders fill;
 5. reports due by `now` are delivered: fills reach the ledger; position is marked, drawdown observed;
 6. stop-loss and take-profit; 7. the strategy decides, and its intents go through risk to the venue.
 """
@@ -16,10 +16,11 @@ import numpy as np
 
 from edgesmith.compiled import kernel
 from edgesmith.domain.events import KIND_BBO, KIND_FUNDING, KIND_MARK_PRICE, KIND_TRADE
+from edgesmith.domain.instruments import GRID_TOLERANCE_STEPS
 from edgesmith.domain.orders import OrderOrigin, OrderState, OrderType, Reason, ReportKind
 from edgesmith.domain.units import INT64_MAX, NS_PER_MINUTE
 from edgesmith.trading.ledger import apply_fill, mark_position, observe_equity, pay_funding
-from edgesmith.trading.risk import check_daily_loss, roll_day
+from edgesmith.trading.risk import check_daily_loss, expected_lots, roll_day
 from edgesmith.trading.state import (
     MAX_CURVE,
     MAX_ENDED,
@@ -33,7 +34,7 @@ from edgesmith.trading.state import (
     STOP_REPORT,
     STOP_REPORTS_FULL,
 )
-from edgesmith.trading.submission import request_cancel, submit
+from edgesmith.trading.submission import count_pending, request_cancel, submit
 from edgesmith.venues.simulated.fees import mark_value_e8, value_e8
 from edgesmith.venues.simulated.matching import process_arrivals, quote_reaches_resting, trade_reaches_resting
 from edgesmith.venues.simulated.state import MAX_REPORTS
@@ -61,7 +62,7 @@ def _deliver_fill(run, book, fills, slot, place):  # type: ignore[no-untyped-def
     known = max(run.report_due[place], run.report_matched[place])
     fee, realized, closes = apply_fill(run, book, side, lots, price, maker, known)
     run.order_known[slot] += lots
-    book.pending_lots -= side * lots
+    count_pending(run, book, slot, -lots)
     run.spread_cost_e8 += value_e8(book, side * lots, price) - mark_value_e8(book, side * lots, run.report_mid[place])
     reference = run.order_reference[slot]
     run.slippage_sum_bps += side * (2.0 * price - reference) / reference * 1e4
@@ -87,7 +88,7 @@ def _deliver_fill(run, book, fills, slot, place):  # type: ignore[no-untyped-def
 @kernel
 def _release_order(run, book, slot, reason):  # type: ignore[no-untyped-def]
     unfilled = run.order_approved[slot] - run.order_known[slot]
-    book.pending_lots -= run.order_side[slot] * unfilled
+    count_pending(run, book, slot, -unfilled)
     book.pending_orders -= 1
     if book.exit_in_flight == run.order_id[slot]:
         book.exit_in_flight = 0
@@ -144,7 +145,7 @@ def close_bucket(run, books, curve, prices, now):  # type: ignore[no-untyped-def
         row = curve[run.curve_used]
         row.bucket_start = run.curve_end - run.curve_bucket_ns
         row.equity_open, row.equity_close = run.curve_open, run.equity_e8
-        row.equity_min, row.equity_max, row.peak = run.curve_min, run.curve_max, run.peak_e8
+        row.equity_min, row.equity_max, row.drawdown_ratio = run.curve_min, run.curve_max, run.curve_drawdown_ratio
         notional = 0.0
         for place in range(count):
             book = books[place]
@@ -156,6 +157,7 @@ def close_bucket(run, books, curve, prices, now):  # type: ignore[no-untyped-def
         run.curve_used += 1
     run.curve_end = (now // run.curve_bucket_ns + 1) * run.curve_bucket_ns
     run.curve_open = run.curve_min = run.curve_max = run.equity_e8
+    run.curve_drawdown_ratio = (run.peak_e8 - run.equity_e8) / run.peak_e8 if run.peak_e8 > 0 else 0.0
     for place in range(count):
         book = books[place]
         mid = 0.5 * (book.bid_price + book.ask_price) if book.has_quote else np.nan
@@ -177,6 +179,8 @@ def _on_quote(run, book, event, venue_ts):  # type: ignore[no-untyped-def]
     mid = 0.5 * (event.bid_price + event.ask_price)
     # Comparisons with NaN are false: the first quote of a bucket sets all three.
     if not mid >= book.mid_min:
+        if book.mid_min != book.mid_min:
+            book.mid_open = mid
         book.mid_min = mid
     if not mid <= book.mid_max:
         book.mid_max = mid
@@ -232,9 +236,16 @@ def _force_exit(run, books, decisions, instrument):  # type: ignore[no-untyped-d
         return
     side = -1 if book.position_lots > 0 else 1
     origin = TAKE_PROFIT if book.mark_value_e8 - book.cost_e8 >= book.take_e8 else STOP_LOSS
-    run.forced_exits += 1
     order_id, _, _ = submit(run, books, decisions, instrument, side, abs(book.position_lots), MARKET, 0, 0, 0, 1, origin)
-    book.exit_in_flight = order_id
+    if order_id != 0:
+        run.forced_exits += 1
+        book.exit_in_flight = order_id
+
+
+@kernel
+def _passive_ticks(steps, side):  # type: ignore[no-untyped-def]
+    # A price between two ticks becomes the one that asks for more: no fill is worse than the strategy said.
+    return np.int64(np.floor(steps + GRID_TOLERANCE_STEPS)) if side > 0 else np.int64(np.ceil(steps - GRID_TOLERANCE_STEPS))
 
 
 @kernel
@@ -247,7 +258,7 @@ def _place_intents(run, books, decisions, instrument, view):  # type: ignore[no-
     for place in range(min(view.intents, MAX_INTENTS)):
         side = 1 if view.intent_side[place] > 0 else -1
         lots = np.int64(abs(view.intent_qty[place]) * book.lots_per_qty + LOT_TOLERANCE)
-        price = np.int64(view.intent_price[place] * book.ticks_per_price + 0.5)
+        price = _passive_ticks(view.intent_price[place] * book.ticks_per_price, side)
         if not (view.intent_qty[place] > 0.0 and view.intent_price[place] > 0.0) or lots == 0 or lots > LOTS_LIMIT:
             run.invalid_intents += 1
             continue
@@ -267,7 +278,7 @@ def _missing_lots(run, book, target):  # type: ignore[no-untyped-def]
         run.invalid_intents += 1
         return 0
     lots = np.int64(size + LOT_TOLERANCE)
-    return (lots if target >= 0.0 else -lots) - book.position_lots - book.pending_lots
+    return (lots if target >= 0.0 else -lots) - expected_lots(book)
 
 
 @kernel
@@ -285,7 +296,7 @@ def _show(run, book, view, event):  # type: ignore[no-untyped-def]
     view.bid_qty = book.bid_qty
     view.ask_qty = book.ask_qty
     view.position_qty = book.position_lots * book.lot
-    view.pending_qty = book.pending_lots * book.lot
+    view.pending_qty = (expected_lots(book) - book.position_lots) * book.lot
     view.open_orders = book.pending_orders
     if event.kind == KIND_TRADE:
         view.price = event.price
@@ -323,10 +334,14 @@ def _violates(run, event):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rarely(run, book, event, venue_ts):  # type: ignore[no-untyped-def]
+def _rarely(book, event):  # type: ignore[no-untyped-def]
     """Take in the streams that come once a second or less."""
     if event.kind == KIND_FUNDING:
-        if event.next_funding_ts > book.paid_funding_ts:
+        if event.next_funding_ts > book.paid_funding_ts and np.isfinite(event.funding_rate):
+            if book.paid_funding_ts == 0 and book.next_funding_ts == 0 and event.next_funding_ts <= event.ts_event:
+                # Fell due before the data began: nothing was held then.
+                book.paid_funding_ts = event.next_funding_ts
+                return
             book.funding_rate = event.funding_rate
             book.next_funding_ts = event.next_funding_ts
     elif event.kind == KIND_MARK_PRICE:
@@ -380,6 +395,7 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, c
             if run.bar_ns > 0 and now >= run.bar_end:
                 if run.bar_end > 0:
                     run.now = max(run.now, run.bar_end)
+                    roll_day(run)
                     delivered = deliver_reports(run, books, fills, run.now)
                     _stop(run, index, 0, STOP_REPORT if delivered > 0 and run.wake_reports else STOP_BAR)
                     return
@@ -398,15 +414,15 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, c
             venue_ts = min(event.ts_event + book.skew_ns[kind], now)
             if run.next_arrival <= now:
                 process_arrivals(run, books, instrument, venue_ts, now)
+            if book.next_funding_ts > 0 and event.ts_event >= book.next_funding_ts:
+                _pay_funding_due(run, book)
             if kind == KIND_BBO:
                 _on_quote(run, book, event, venue_ts)
             elif kind == KIND_TRADE:
                 if book.resting > 0:
                     _on_trade(run, book, event, venue_ts)
             else:
-                _rarely(run, book, event, venue_ts)
-            if book.next_funding_ts > 0 and event.ts_event >= book.next_funding_ts:
-                _pay_funding_due(run, book)
+                _rarely(book, event)
             if run.equity_e8 != run.observed_e8:
                 observe_equity(run)
             if run.bar_ns > 0:

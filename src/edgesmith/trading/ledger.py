@@ -6,6 +6,8 @@ equity_e8 = cash_e8 + sum over instruments of the mark value of the position. Co
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from edgesmith.compiled import kernel
@@ -30,6 +32,8 @@ def observe_equity(run):  # type: ignore[no-untyped-def]
         ratio = (run.peak_e8 - equity) / run.peak_e8
         if ratio > run.drawdown_ratio_max:
             run.drawdown_ratio_max = ratio
+        if ratio > run.curve_drawdown_ratio:
+            run.curve_drawdown_ratio = ratio
 
 
 @kernel
@@ -77,8 +81,8 @@ def apply_fill(run, book, side, lots, price, is_maker, ts):  # type: ignore[no-u
     fee = fee_e8(value, book.maker_fee_ratio if is_maker else book.taker_fee_ratio)
     position = book.position_lots
     closing = min(lots, abs(position)) if position * side < 0 else 0
-    realized = 0
-    closing_fee = 0
+    realized: Any = 0
+    closing_fee: Any = 0
     if closing > 0:
         closing_value = value if closing == lots else value_e8(book, side * closing, price)
         closing_fee = fee if closing == lots else np.int64(np.rint(fee * (closing / lots)))

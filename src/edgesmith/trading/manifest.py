@@ -14,12 +14,14 @@ import numba
 import numpy as np
 
 import edgesmith
-from edgesmith.canonical import short_hash
+from edgesmith.canonical import canonical_json, short_hash
 from edgesmith.domain.instruments import Instrument
 from edgesmith.trading.engine import Engine, EngineConfig
 from edgesmith.trading.guards import ErrorGuard
 from edgesmith.trading.metrics import risk_counters, run_metrics
 from edgesmith.trading.strategy import Strategy
+
+MANIFEST_NAME = "manifest.json"
 
 
 class DataIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,7 @@ def manifest(run_inputs: dict[str, Any], engine: Engine, ended_reason: str, erro
     return {
         "run_id": run_id_of(run_inputs),
         **run_inputs,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__},
+        "versions": versions(),
         "result": {
             "events": int(run["events"]),
             "orders": int(run["orders_sent"]),
@@ -91,3 +93,28 @@ def manifest(run_inputs: dict[str, Any], engine: Engine, ended_reason: str, erro
             "errors_contained": errors.count if errors else 0,
         },
     }
+
+
+def discovery_manifest(
+    data: DataIdentity, instruments: Sequence[Instrument], features: Sequence[str], config: Any, trial_hash: str
+) -> dict[str, Any]:
+    """Return the manifest of a search; its run id covers data, features and settings."""
+    run_inputs = {
+        "kind": "discovery",
+        "data": msgspec.to_builtins(data),
+        "instruments": [msgspec.to_builtins(instrument) for instrument in instruments],
+        "features": list(features),
+        "discovery": msgspec.to_builtins(config),
+        "edgesmith_version": edgesmith.__version__,
+    }
+    return {"run_id": run_id_of(run_inputs), **run_inputs, "versions": versions(), "result": {"trial_hash": trial_hash}}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+
+
+def write_manifest(folder: Path, record: dict[str, Any]) -> None:
+    """Write `manifest.json`, readable and the same for the same run."""
+    (folder / MANIFEST_NAME).write_bytes(msgspec.json.format(canonical_json(record), indent=2) + b"\n")

@@ -163,8 +163,9 @@ class PythonDriver:
         for place, book in enumerate(self._engine.books):
             if int(book["bar_events"]) == 0:
                 continue
-            prices = (float(book[name]) for name in ("bar_open", "bar_high", "bar_low", "bar_close"))
-            bar = Bar(closed - width, closed, place, *prices, float(book["bar_volume"]), int(book["bar_trades"]))
+            opened, high, low, close = (float(book[name]) for name in ("bar_open", "bar_high", "bar_low", "bar_close"))
+            volume, trades = float(book["bar_volume"]), int(book["bar_trades"])
+            bar = Bar(closed - width, closed, place, opened, high, low, close, volume, trades)
             self._call("on_bar", self._strategy.on_bar, bar)
         self._run["bar_end"] = 0
 

@@ -1,7 +1,8 @@
 """What a strategy may do: intent -> approved lots, or a reason; compiled.
 
-Exits always pass: the part of an intent that reduces the position (with what is already on its way) is approved whatever the
-rules say; only the part that opens or adds is judged. Rules in order: short not allowed (spot), MaxPosition, Cooldown,
+Exits always pass: the part of an intent that reduces the position (with the market orders already on their way) is approved
+whatever the rules say; only the part that opens or adds is judged. An open limit order may never fill: it counts where it would
+add to the position, never as something an exit could reduce. Rules in order: short not allowed (spot), MaxPosition, Cooldown,
 MaxDailyLoss, MaxNotional; the first to refuse names the reason. The day is the UTC day of our clock.
 """
 
@@ -33,7 +34,7 @@ class RiskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_daily_loss_ratio: Ratio = 0.02
     stop_loss_ratio: Ratio = 0.005
     take_profit_ratio: Ratio = 0.01
-    max_position_notional: Annotated[float, Meta(ge=0.0)] = 0.0
+    max_position_notional: Annotated[float, Meta(ge=0.0, le=1e10)] = 0.0
 
 
 class Approved(msgspec.Struct, frozen=True):
@@ -59,11 +60,11 @@ def judge_entry(run, books, instrument, lots, after_exit):  # type: ignore[no-un
         return NONE
     held = 1 if after_exit != 0 else 0
     for other in range(books.shape[0]):
-        if other != instrument and (books[other].position_lots != 0 or books[other].pending_lots != 0):
+        if other != instrument and (books[other].position_lots != 0 or books[other].pending_orders != 0):
             held += 1
     if held >= run.max_positions:
         return MAX_POSITION
-    if run.events - run.last_fill_event < run.cooldown_events:
+    if book.exit_in_flight != 0 or run.events - run.last_fill_event < run.cooldown_events:
         return COOLDOWN
     if run.daily_locked:
         return DAILY_LOSS
@@ -75,15 +76,34 @@ def judge_entry(run, books, instrument, lots, after_exit):  # type: ignore[no-un
 
 
 @kernel
+def expected_lots(book):  # type: ignore[no-untyped-def]
+    """Return the position once everything on its way has filled; reduce-only orders bring it towards zero, never past it."""
+    lots = book.position_lots + book.pending_lots
+    if lots > 0:
+        return max(lots - book.reduce_sell_lots, 0)
+    return min(lots + book.reduce_buy_lots, 0)
+
+
+@kernel
+def _exposed_lots(book, side):  # type: ignore[no-untyped-def]
+    # The position an order of `side` would meet if none of the open limit orders of the other side fills.
+    lots = book.position_lots + book.pending_lots
+    if side > 0:
+        lots += book.limit_sell_lots
+        return lots if lots >= 0 else min(lots + book.reduce_buy_lots, 0)
+    lots -= book.limit_buy_lots
+    return lots if lots <= 0 else max(lots - book.reduce_sell_lots, 0)
+
+
+@kernel
 def judge(run, books, instrument, side, lots):  # type: ignore[no-untyped-def]
     """Return (approved lots, reason); approved is between 0 and `lots`."""
-    book = books[instrument]
-    effective = book.position_lots + book.pending_lots
-    reducing = min(lots, abs(effective)) if effective * side < 0 else 0
+    exposed = _exposed_lots(books[instrument], side)
+    reducing = min(lots, abs(exposed)) if exposed * side < 0 else 0
     entering = lots - reducing
     if entering == 0:
         return lots, NONE
-    reason = judge_entry(run, books, instrument, side * entering, effective + side * reducing)
+    reason = judge_entry(run, books, instrument, side * entering, exposed + side * reducing)
     if reason == NONE:
         return lots, NONE
     return reducing, reason

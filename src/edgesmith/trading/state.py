@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgesmith.domain.instruments import ContractKind, Instrument
 from edgesmith.domain.records import records
 from edgesmith.domain.units import INT64_MAX, NS_PER_S
-from edgesmith.venues.simulated.state import VENUE_BOOK_FIELDS, VENUE_FIELDS
+from edgesmith.venues.simulated.state import MAX_OPEN_ORDERS, VENUE_BOOK_FIELDS, VENUE_FIELDS
 
 MAX_REASONS = 24
 MAX_MEMORY = 128
@@ -24,7 +24,7 @@ MAX_PARAMS = 32
 MAX_FEATURES = 64
 MAX_INTENTS = 8
 # Orders that ended without a full fill since Python last looked.
-MAX_ENDED = 32
+MAX_ENDED = MAX_OPEN_ORDERS
 # Rows of the equity and price curves kept; when full, neighbors are merged and the buckets get twice as long.
 MAX_CURVE = 4096
 
@@ -60,12 +60,12 @@ RUN: np.dtype[Any] = np.dtype(
         ("stop_loss_ratio", "f8"), ("take_profit_ratio", "f8"), ("max_notional_e8", "i8"),
         # streamed metrics
         ("fills", "i8"), ("maker_fills", "i8"), ("round_trips", "i8"), ("wins", "i8"), ("round_trip_pnl_e8", "i8"),
-        ("holding_ns", "i8"), ("exposure_ns", "i8"), ("turnover_e8", "i8"), ("spread_cost_e8", "i8"), ("slippage_sum_bps", "f8"),
+        ("holding_ns", "i8"), ("exposure_ns", "i8"), ("turnover_e8", "f8"), ("spread_cost_e8", "i8"), ("slippage_sum_bps", "f8"),
         ("exposed_since", "i8"), ("minute_end", "i8"), ("minute_equity_e8", "i8"),
         ("minute_count", "i8"), ("minute_sum", "f8"), ("minute_sum_squares", "f8"),
         # buffers
         ("fills_used", "i8"), ("decisions_used", "i8"), ("curve_used", "i8"), ("curve_bucket_ns", "i8"), ("curve_end", "i8"),
-        ("curve_open", "i8"), ("curve_min", "i8"), ("curve_max", "i8"),
+        ("curve_open", "i8"), ("curve_min", "i8"), ("curve_max", "i8"), ("curve_drawdown_ratio", "f8"),
         *VENUE_FIELDS,
     ],
     align=True,
@@ -77,11 +77,13 @@ BOOK: np.dtype[Any] = np.dtype(
         ("mark_price", "f8"), ("funding_rate", "f8"), ("next_funding_ts", "i8"), ("paid_funding_ts", "i8"),
         ("lot", "f8"), ("no_short", "i8"), ("skew_ns", "i8", 5), ("feed_latency_ns", "i8"),
         # what we know we hold, and what is on its way
-        ("position_lots", "i8"), ("pending_lots", "i8"), ("pending_orders", "i8"), ("exit_in_flight", "i8"), ("last_refusal", "i8"),
-        ("cost_e8", "i8"), ("mark_value_e8", "i8"), ("stop_e8", "i8"), ("take_e8", "i8"), ("opened_ts", "i8"), ("trip_net_e8", "i8"),
+        ("position_lots", "i8"), ("pending_lots", "i8"), ("limit_buy_lots", "i8"), ("limit_sell_lots", "i8"),
+        ("reduce_buy_lots", "i8"), ("reduce_sell_lots", "i8"), ("pending_orders", "i8"), ("exit_in_flight", "i8"),
+        ("last_refusal", "i8"), ("cost_e8", "i8"), ("mark_value_e8", "i8"), ("stop_e8", "i8"), ("take_e8", "i8"),
+        ("opened_ts", "i8"), ("trip_net_e8", "i8"),
         # the bar being built, and the mid-price curve bucket
-        ("bar_open", "f8"), ("bar_high", "f8"), ("bar_low", "f8"), ("bar_close", "f8"), ("bar_volume", "f8"), ("bar_trades", "i8"),
-        ("bar_events", "i8"), ("mid_open", "f8"), ("mid_min", "f8"), ("mid_max", "f8"),
+        ("bar_open", "f8"), ("bar_high", "f8"), ("bar_low", "f8"), ("bar_close", "f8"), ("bar_volume", "f8"),
+        ("bar_trades", "i8"), ("bar_events", "i8"), ("mid_open", "f8"), ("mid_min", "f8"), ("mid_max", "f8"),
     ],
     align=True,
 )  # fmt: skip
@@ -106,7 +108,7 @@ VIEW: np.dtype[Any] = np.dtype(
 CURVE: np.dtype[Any] = np.dtype(
     [
         ("bucket_start", "i8"), ("equity_open", "i8"), ("equity_min", "i8"), ("equity_max", "i8"), ("equity_close", "i8"),
-        ("peak", "i8"), ("notional_close", "f8"),
+        ("drawdown_ratio", "f8"), ("notional_close", "f8"),
     ],
     align=True,
 )  # fmt: skip

@@ -6,7 +6,7 @@ A *compiled* strategy gives a function `decide(view) -> target` that runs inside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from edgesmith.domain.events import Event, Stream
 from edgesmith.domain.fills import Bar, Fill
 from edgesmith.domain.orders import Reason
-from edgesmith.errors import InputError
+from edgesmith.errors import InputError, StrategyError
 
 if TYPE_CHECKING:
     from edgesmith.trading.context import Context
@@ -55,7 +55,11 @@ class CompiledStrategy(Strategy):
     """
 
     streams: ClassVar[tuple[Stream, ...]] = ALL_STREAMS
-    decide: ClassVar[Callable[[Any], float]]
+
+    @staticmethod
+    def decide(view: Any) -> float:
+        """Return the position wanted."""
+        raise StrategyError("a compiled strategy was given no decide(view), expected a static method that returns a position")
 
     def params(self) -> tuple[float, ...]:
         """Return the numbers `decide` finds in `view.params`, in order."""

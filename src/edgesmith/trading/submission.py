@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgesmith.compiled import kernel
-from edgesmith.domain.orders import OrderOrigin, OrderState, Reason
+from edgesmith.domain.orders import OrderOrigin, OrderState, OrderType, Reason
 from edgesmith.domain.units import INT64_MAX
 from edgesmith.trading.risk import judge
 from edgesmith.venues.simulated.latency import travel_ns
 from edgesmith.venues.simulated.matching import arrive
-from edgesmith.venues.simulated.state import MAX_OPEN_ORDERS
+from edgesmith.venues.simulated.state import EXIT_SLOTS, MAX_OPEN_ORDERS
 
 EMPTY, IN_FLIGHT = int(OrderState.EMPTY), int(OrderState.IN_FLIGHT)
 NONE, MAX_OPEN, NO_QUOTE = int(Reason.NONE), int(Reason.MAX_OPEN_ORDERS), int(Reason.NO_QUOTE)
+INVALID_INTENT = int(Reason.INVALID_INTENT)
 STRATEGY = int(OrderOrigin.STRATEGY)
+LIMIT = int(OrderType.LIMIT)
+
+# No intent may bring an instrument above this, 10 billion: int64 money must hold it, twice over and with the market moving.
+VALUE_MAX_E8 = 1e18
 
 
 @kernel
@@ -41,8 +48,32 @@ def _record(run, book, decisions, order_id, instrument, side, order_type, price,
 
 
 @kernel
-def _free_slot(run):  # type: ignore[no-untyped-def]
-    for slot in range(MAX_OPEN_ORDERS):
+def count_pending(run, book, slot, lots):  # type: ignore[no-untyped-def]
+    """Count `lots` of an order as on their way (negative: not any more); a reduce-only limit order is no expectation."""
+    side = run.order_side[slot]
+    if run.order_reduce_only[slot] == 0:
+        book.pending_lots += side * lots
+        if run.order_type[slot] == LIMIT and side > 0:
+            book.limit_buy_lots += lots
+        elif run.order_type[slot] == LIMIT:
+            book.limit_sell_lots += lots
+    elif run.order_type[slot] != LIMIT and side > 0:
+        book.reduce_buy_lots += lots
+    elif run.order_type[slot] != LIMIT:
+        book.reduce_sell_lots += lots
+
+
+@kernel
+def _too_large(book, lots, price):  # type: ignore[no-untyped-def]
+    size = abs(book.position_lots) + abs(book.pending_lots) + book.limit_buy_lots + book.limit_sell_lots + np.float64(lots)
+    if book.value_e8 != 0:
+        return size * max(price, book.ask_ticks) * book.value_e8 > VALUE_MAX_E8
+    return size * book.inverse_e8 > VALUE_MAX_E8 * max(min(price, book.bid_ticks), 1)
+
+
+@kernel
+def _free_slot(run, origin):  # type: ignore[no-untyped-def]
+    for slot in range(MAX_OPEN_ORDERS - EXIT_SLOTS if origin == STRATEGY else MAX_OPEN_ORDERS):
         if run.order_state[slot] == EMPTY:
             return slot
     return -1
@@ -55,9 +86,11 @@ def submit(run, books, decisions, instrument, side, lots, order_type, price, tif
     approved, reason = lots, NONE
     if book.has_quote == 0:
         approved, reason = 0, NO_QUOTE
+    elif origin == STRATEGY and reduce_only == 0 and _too_large(book, lots, price):
+        approved, reason = 0, INVALID_INTENT
     elif origin == STRATEGY and reduce_only == 0:
         approved, reason = judge(run, books, instrument, side, lots)
-    slot = _free_slot(run) if approved > 0 else -1
+    slot = _free_slot(run, origin) if approved > 0 else -1
     if approved > 0 and slot < 0:
         approved, reason = 0, MAX_OPEN
     if approved == 0:
@@ -88,7 +121,7 @@ def submit(run, books, decisions, instrument, side, lots, order_type, price, tif
     run.open_orders += 1
     if slot >= run.slots_high:
         run.slots_high = slot + 1
-    book.pending_lots += side * approved
+    count_pending(run, book, slot, approved)
     book.pending_orders += 1
     _send(run, book, slot, order_id)
     return order_id, approved, reason

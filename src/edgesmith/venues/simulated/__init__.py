@@ -1,0 +1,1 @@
+"""The simulated venue: matching, queue, latency and fees; compiled."""

@@ -20,13 +20,23 @@ from edgesmith.venues.simulated.state import (
     SETTLE_NS,
 )
 
-EMPTY, IN_FLIGHT, RESTING, DONE = (int(OrderState.EMPTY), int(OrderState.IN_FLIGHT), int(OrderState.RESTING), int(OrderState.DONE))
+EMPTY, IN_FLIGHT, RESTING, DONE = (
+    int(OrderState.EMPTY),
+    int(OrderState.IN_FLIGHT),
+    int(OrderState.RESTING),
+    int(OrderState.DONE),
+)
 MARKET, LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
 IOC = int(TimeInForce.IOC)
 ACCEPTED, FILLED, CANCELED, REJECTED = (
     int(ReportKind.ACCEPTED), int(ReportKind.FILLED), int(ReportKind.CANCELED), int(ReportKind.REJECTED),
 )  # fmt: skip
-NONE, NO_QUOTE, WOULD_TAKE, REDUCE_ONLY = (int(Reason.NONE), int(Reason.NO_QUOTE), int(Reason.WOULD_TAKE), int(Reason.REDUCE_ONLY))
+NONE, NO_QUOTE, WOULD_TAKE, REDUCE_ONLY = (
+    int(Reason.NONE),
+    int(Reason.NO_QUOTE),
+    int(Reason.WOULD_TAKE),
+    int(Reason.REDUCE_ONLY),
+)
 UNFILLED, CANCEL_REQUESTED = int(Reason.UNFILLED), int(Reason.CANCEL_REQUESTED)
 
 # Queue ahead of an order resting where nothing is displayed yet.
@@ -74,11 +84,28 @@ def match(run, book, slot, ts, lots, price, maker):  # type: ignore[no-untyped-d
     run.order_matched[slot] += lots
     book.venue_lots += run.order_side[slot] * lots
     last = 1 if run.order_matched[slot] == run.order_lots[slot] else 0
+    reason = NONE
     if last == 1:
         if run.order_state[slot] == RESTING:
             book.resting -= 1
         run.order_state[slot] = DONE
-    push_report(run, book, FILLED, slot, ts, lots, price, maker, NONE, last)
+        if run.order_lots[slot] < run.order_approved[slot]:
+            reason = REDUCE_ONLY
+    push_report(run, book, FILLED, slot, ts, lots, price, maker, reason, last)
+
+
+@kernel
+def match_resting(run, book, slot, ts, lots):  # type: ignore[no-untyped-def]
+    """Execute `lots` of a resting order at its price; a reduce-only order ends where the position it may close ends."""
+    if run.order_reduce_only[slot]:
+        room = max(-book.venue_lots * run.order_side[slot], 0)
+        if room == 0:
+            end_order(run, book, slot, ts, CANCELED, REDUCE_ONLY)
+            return
+        if room <= lots:
+            run.order_lots[slot] = run.order_matched[slot] + room
+            lots = room
+    match(run, book, slot, ts, lots, run.order_price[slot], 1)
 
 
 @kernel
@@ -101,6 +128,10 @@ def take(run, book, slot, ts, has_limit):  # type: ignore[no-untyped-def]
 def rest(run, book, slot, ts):  # type: ignore[no-untyped-def]
     """Put what is left of an order at the back of the queue at its price."""
     run.order_state[slot] = RESTING
+    run.order_rested[slot] = ts
+    if book.resting == 0:
+        book.bid_traded = 0.0
+        book.ask_traded = 0.0
     book.resting += 1
     side = run.order_side[slot]
     touch = book.bid_ticks if side > 0 else book.ask_ticks
@@ -175,9 +206,12 @@ def process_arrivals(run, books, instrument, venue_ts, now):  # type: ignore[no-
 
 @kernel
 def quote_reaches_resting(run, book, instrument, ts, bid_before, ask_before, bid_shown_before, ask_shown_before):  # type: ignore[no-untyped-def]
-    """Fill resting orders the new quote has crossed and move the others in their queues."""
+    """Fill resting orders the new quote has crossed and move the others in their queues.
+
+    A quote from before an order came to rest, received late, does not touch it.
+    """
     for slot in range(run.slots_high):
-        if run.order_state[slot] != RESTING or run.order_instrument[slot] != instrument:
+        if run.order_state[slot] != RESTING or run.order_instrument[slot] != instrument or ts < run.order_rested[slot]:
             continue
         price = run.order_price[slot]
         if run.order_side[slot] > 0:
@@ -189,7 +223,7 @@ def quote_reaches_resting(run, book, instrument, ts, bid_before, ask_before, bid
             shown, shown_before, traded = book.ask_qty, ask_shown_before, book.ask_traded
             crossed, leads = opposite >= price, own > price
         if crossed:
-            match(run, book, slot, ts, run.order_lots[slot] - run.order_matched[slot], price, 1)
+            match_resting(run, book, slot, ts, run.order_lots[slot] - run.order_matched[slot])
         elif leads:
             run.order_ahead[slot] = 0.0
         elif own == price:
@@ -202,20 +236,23 @@ def quote_reaches_resting(run, book, instrument, ts, bid_before, ask_before, bid
 
 @kernel
 def trade_reaches_resting(run, book, instrument, ts, price, lots, side):  # type: ignore[no-untyped-def]
-    """Let a print of `lots` at `price` ticks, taker `side`, use up queues and fill resting orders on the other side."""
+    """Let a print of `lots` at `price` ticks, taker `side`, use up queues and fill resting orders on the other side.
+
+    A print from before an order came to rest, received late, does not touch it.
+    """
     ours = 0.0
     for slot in range(run.slots_high):
         resting = run.order_state[slot] == RESTING and run.order_instrument[slot] == instrument
-        if not resting or run.order_side[slot] == side:
+        if not resting or run.order_side[slot] == side or ts < run.order_rested[slot]:
             continue
         left = run.order_lots[slot] - run.order_matched[slot]
         through = (run.order_price[slot] - price) * run.order_side[slot]
         if through > 0:
-            match(run, book, slot, ts, left, run.order_price[slot], 1)
+            match_resting(run, book, slot, ts, left)
         elif through == 0:
             reach = lots - ours - run.order_ahead[slot]
             run.order_ahead[slot] = max(run.order_ahead[slot] - (lots - ours), 0.0)
             filled = min(np.int64(max(reach, 0.0) + LOT_TOLERANCE), left)
             if filled > 0:
                 ours += filled
-                match(run, book, slot, ts, filled, run.order_price[slot], 1)
+                match_resting(run, book, slot, ts, filled)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 # Open orders of a run, all instruments together: far above what a strategy of ours keeps, small enough to scan.
 MAX_OPEN_ORDERS = 64
+# Of these, kept free for stop-loss and take-profit exits.
+EXIT_SLOTS = 8
 # Reports on their way to us; a full ring halts the run, it never loses a report.
 MAX_REPORTS = 256
 # A market order walks at most this many ticks past the touch; what is left then is canceled.
@@ -26,7 +26,7 @@ ORDER_FIELDS: FieldList = [
     (f"order_{name}", "i8", MAX_OPEN_ORDERS)
     for name in (
         "id", "state", "instrument", "side", "type", "tif", "post_only", "reduce_only", "origin",
-        "price", "lots", "approved", "matched", "known", "arrive", "cancel", "reference",
+        "price", "lots", "approved", "matched", "known", "arrive", "cancel", "rested", "reference",
     )
 ]  # fmt: skip
 ORDER_FIELDS += [("order_ahead", "f8", MAX_OPEN_ORDERS)]
@@ -36,7 +36,13 @@ REPORT_FIELDS: FieldList = [
     (f"report_{name}", "i8", MAX_REPORTS)
     for name in ("kind", "slot", "due", "matched", "lots", "price", "maker", "reason", "last", "mid")
 ]
-REPORT_FIELDS += [("report_overflow", "i8"), ("report_head", "i8"), ("report_count", "i8"), ("next_due", "i8"), ("last_due", "i8")]
+REPORT_FIELDS += [
+    ("report_overflow", "i8"),
+    ("report_head", "i8"),
+    ("report_count", "i8"),
+    ("next_due", "i8"),
+    ("last_due", "i8"),
+]
 
 SETTING_FIELDS: FieldList = [
     ("entry_latency_ns", "i8"), ("response_latency_ns", "i8"), ("jitter_ratio", "f8"), ("seed", "i8"),

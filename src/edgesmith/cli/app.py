@@ -1,0 +1,74 @@
+"""The commands, and the one place errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from edgesmith.cli import backtest, demo, discover, features, lake, report, worlds
+from edgesmith.errors import EdgesmithError
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 1
+
+app = typer.Typer(
+    name="edgesmith",
+    help="From crypto tick data to edges that survive their costs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(lake.app, name="lake", help="Import, download, list and verify market data.")
+app.add_typer(features.app, name="features", help="List features and compute feature rows.")
+app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
+app.command("backtest")(backtest.backtest_command)
+app.command("discover")(discover.discover_command)
+app.command("report")(report.report_command)
+app.command("runs")(report.runs_command)
+app.command("demo")(demo.demo_command)
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Take the options that come before the command."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    import click
+
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    try:
+        code = typer.main.get_command(app).main(args=words, prog_name="edgesmith", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except EdgesmithError as error:
+        if debug:
+            traceback.print_exc()
+        _say(str(error))
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("stopped; nothing was left half-written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        _say(f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it prints")
+        return INTERNAL_ERROR
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"error: {line}\n")

@@ -1,0 +1,136 @@
+"""`edgesmith demo`: the main job from nothing to one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgesmith.cli.backtest import engine_config, run_backtest, show_metrics
+from edgesmith.cli.discover import discovery_config, run_discovery, show_cells, truth_of
+from edgesmith.cli.features import program_of_sets
+from edgesmith.cli.output import console, progress
+from edgesmith.cli.selection import DEFAULT_LAKE, DEFAULT_RUNS, LakeOption, RunsOption
+from edgesmith.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesmith.lake.catalog import Partition
+
+SCENARIO = "demo"
+SETS = ["base", "flow"]
+# Horizons the demo world has enough independent blocks for.
+HORIZONS_S = [0.5, 1.0, 5.0, 10.0]
+# Lines of a capture looked at to see what it is a capture of.
+IDENTIFY_LINES = 2_000
+
+
+def demo_command(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A Binance capture instead of a simulated market.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated market.")] = 1,
+    lake: LakeOption = DEFAULT_LAKE,
+    runs: RunsOption = DEFAULT_RUNS,
+) -> None:
+    """Simulate a market (or import DATA), compute features, search for edges, run a strategy, write one report."""
+    from edgesmith.evaluation.matrix import compute_matrix
+    from edgesmith.strategies.baseline import Baseline
+    from edgesmith.trading.report import write_report
+
+    out = console()
+    partitions = _simulated(lake, seed) if data is None else _captured(lake, data)
+    out.print(f"[bold]1 data[/]       {_describe(partitions)}")
+    program = program_of_sets(SETS)
+    with progress("features", "events") as advance:
+        files = compute_matrix(lake, partitions, program, progress=advance)
+    rows = sum(file.rows for file in files)
+    state = "computed" if any(file.computed for file in files) else "already there"
+    out.print(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
+    found, _ = run_discovery(partitions, program, discovery_config(HORIZONS_S, None, None, 1), runs)
+    show_cells(found)
+    out.print(f"[bold]3 discovery[/]  {found.sentence}")
+    config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)
+    result = run_backtest(partitions, Baseline(), config, runs)
+    assert result.folder is not None
+    show_metrics(result.manifest)
+    report = write_report(result.folder, discovery=_plain(found), truth=truth_of(partitions), title="edgesmith demo")
+    out.print(f"[bold]4 report[/]     {report}")
+
+
+def _plain(found: Any) -> dict[str, Any]:
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    return plain
+
+
+def _simulated(lake: Path, seed: int) -> list[Partition]:
+    from edgesmith.cli.world import make_world
+    from edgesmith.lake.catalog import Catalog
+
+    with progress("simulating a market", "hours") as advance:
+        try:
+            world = make_world(SCENARIO, seed=seed, root=lake, progress=advance)
+        except InputError:
+            # An earlier demo with another seed or version: a world can always be made again, so it makes room.
+            _forget_world(lake)
+            world = make_world(SCENARIO, seed=seed, root=lake, progress=advance)
+    written = {(meta.key, meta.data_file) for meta in world.partitions}
+    return [one for one in Catalog(lake).partitions("simulated") if (one.key, one.meta.data_file) in written]
+
+
+def _forget_world(lake: Path) -> None:
+    import shutil
+
+    from edgesmith.lake.catalog import Catalog
+    from edgesmith.worlds.scenarios import find_scenario
+
+    for one in Catalog(lake).partitions("simulated", None, find_scenario(SCENARIO).symbol):
+        shutil.rmtree(one.folder)
+
+
+def _captured(lake: Path, path: Path) -> list[Partition]:
+    from edgesmith.cli.lake import show_import
+    from edgesmith.cli.selection import venue_of
+    from edgesmith.lake.catalog import Catalog
+    from edgesmith.lake.importers import import_files
+
+    market, symbol = identify_capture(path)
+    with progress("importing") as advance:
+        report = import_files("binance-capture", [path], lake, market=market, symbol=symbol, progress=advance)
+    show_import(report, as_json=False)
+    touched = {one.partition for file in report.files for one in file.partitions}
+    return [one for one in Catalog(lake).partitions(venue_of("binance", market)) if str(one.key) in touched]
+
+
+def identify_capture(path: Path) -> tuple[str, str]:
+    """Return (market, symbol) of a capture from its frames: the symbol named most, the market by the fields only it sends."""
+    import gzip
+    import re
+    from collections import Counter
+
+    if not path.is_file():
+        raise InputError(
+            f"data was '{path}', expected a Binance capture that exists (lines of `local_ns json`, .gz or plain)"
+        )
+    symbols: Counter[str] = Counter()
+    coin_margined = futures = False
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            for _, line in zip(range(IDENTIFY_LINES), lines, strict=False):
+                symbols.update(re.findall(r'"s":"([A-Z0-9_]+)"', line[:400]))
+                coin_margined |= '"ps":"' in line
+                futures |= '"e":"bookTicker"' in line
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"data was '{path}', expected a Binance capture; it cannot be read: {error}") from None
+    if not symbols:
+        raise InputError(f"data was '{path}', expected a Binance capture; its first {IDENTIFY_LINES:,} lines name no symbol")
+    return "coinm" if coin_margined else "usdm" if futures else "spot", symbols.most_common(1)[0][0]
+
+
+def _describe(partitions: list[Partition]) -> str:
+    rows = sum(one.meta.rows for one in partitions)
+    keys = sorted({(one.key.venue, one.key.symbol) for one in partitions})
+    kind = "SIMULATED" if any(one.meta.simulated for one in partitions) else "real"
+    return f"{kind}: {', '.join(f'{venue} {symbol}' for venue, symbol in keys)}, {rows:,} events in {len(partitions)} partitions"

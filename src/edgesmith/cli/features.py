@@ -1,0 +1,100 @@
+"""`edgesmith features`: ls, compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesmith.cli.output import print_json, print_table, progress
+from edgesmith.cli.selection import (
+    DEFAULT_LAKE,
+    DateOption,
+    EndOption,
+    JsonOption,
+    LakeOption,
+    MarketOption,
+    StartOption,
+    SymbolsOption,
+    VenueOption,
+    choose,
+)
+
+if TYPE_CHECKING:
+    from edgesmith.features.program import Program
+
+app = typer.Typer(no_args_is_help=True)
+
+SetOption = Annotated[list[str], typer.Option("--set", help="Feature set (base, flow) or single feature; repeat for several.")]
+DEFAULT_SETS = ["base"]
+
+
+@app.command("ls")
+def ls_command(as_json: JsonOption = False) -> None:
+    """List every feature with its parameters, unit and warm-up."""
+    from edgesmith.features.catalog import FEATURE_SETS, features
+
+    found = [(one, one.spec()) for one in features()]
+    sets = {one.name: [name for name, members in FEATURE_SETS.items() if one.name in members] for one, _ in found}
+    if as_json:
+        print_json(
+            [
+                {"name": one.name, "params": dict(spec.params), "warmup_events": spec.warmup_events, "sets": sets[one.name]}
+                for one, spec in found
+            ]
+        )
+        return
+    rows = [
+        (
+            one.name,
+            ", ".join(f"{name}={value:g}" for name, value in dict(spec.params).items()),
+            one.unit,
+            f"{spec.warmup_events:,}",
+            ", ".join(sets[one.name]),
+            one.summary,
+        )
+        for one, spec in found
+    ]
+    print_table("", ("feature", "parameters", "unit", "warm-up", "sets", "what it is"), rows, right=("warm-up",))
+
+
+@app.command("compute")
+def compute_command(
+    symbol: SymbolsOption,
+    venue: VenueOption = "binance",
+    market: MarketOption = None,
+    date: DateOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    sets: SetOption = DEFAULT_SETS,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute feature rows for every quote and write them beside the data; computing again is a no-op."""
+    from edgesmith.evaluation.matrix import compute_matrix
+
+    program = program_of_sets(sets)
+    written = []
+    for name in symbol:
+        chosen = choose(lake, venue, market, [name], date, start, end)
+        with progress(f"features of {name}", "events") as advance:
+            written += [(name, file) for file in compute_matrix(lake, chosen, program, progress=advance)]
+    if as_json:
+        print_json([{"symbol": name, "day": file.day, "path": str(file.path), "rows": file.rows} for name, file in written])
+        return
+    states = {True: "computed", False: "already there"}
+    rows = [(name, file.day, f"{file.rows:,}", states[file.computed], file.path) for name, file in written]
+    print_table(f"{program.width} features", ("symbol", "day (UTC)", "rows", "", "file"), rows, right=("rows",))
+
+
+def program_of_sets(names: list[str]) -> Program:
+    """Return the program of named sets and single features, each feature once."""
+    from edgesmith.features.catalog import FEATURE_SETS, feature, feature_set
+    from edgesmith.features.program import Program
+
+    specs = {}
+    for name in names:
+        for part in name.split(","):
+            found = feature_set(part) if part in FEATURE_SETS else [feature(part)]
+            specs.update({spec.name: spec for spec in found})
+    return Program(list(specs.values()))

@@ -1,0 +1,89 @@
+"""Options that commands share, and the partitions they choose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgesmith.domain.units import parse_date
+from edgesmith.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesmith.lake.catalog import Partition
+
+LakeOption = Annotated[Path, typer.Option("--lake", envvar="EDGESMITH_LAKE", help="Folder of the lake.")]
+RunsOption = Annotated[Path, typer.Option("--runs", envvar="EDGESMITH_RUNS", help="Folder runs are written to.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+VenueOption = Annotated[str, typer.Option("--venue", help="Exchange (binance, bybit, okx), venue (binance_usdm) or simulated.")]
+MarketOption = Annotated[str | None, typer.Option("--market", help="Market of the exchange: usdm, spot, coinm, linear, swap.")]
+SymbolsOption = Annotated[list[str], typer.Option("--symbol", help="Symbol such as BTCUSDT; repeat for several.")]
+DateOption = Annotated[str | None, typer.Option("--date", help="One UTC day, YYYY-MM-DD.")]
+StartOption = Annotated[str | None, typer.Option("--start", help="First UTC day, YYYY-MM-DD.")]
+EndOption = Annotated[str | None, typer.Option("--end", help="Last UTC day, YYYY-MM-DD.")]
+SettingsOption = Annotated[list[str] | None, typer.Option("--set", help="Strategy setting NAME=VALUE; repeat for several.")]
+
+DEFAULT_LAKE = Path("data")
+DEFAULT_RUNS = Path("runs")
+# What a strategy or a search needs quotes for.
+NEEDED = "bbo"
+
+
+def venue_of(venue: str, market: str | None) -> str:
+    """Return the venue a user means by `--venue` and `--market`."""
+    from edgesmith.venues.registry import VENUES, venue_name
+
+    if venue in VENUES:
+        return venue
+    if market is None:
+        markets = [name.removeprefix(f"{venue}_") for name in VENUES if name.startswith(f"{venue}_")]
+        if len(markets) == 1:
+            return f"{venue}_{markets[0]}"
+        raise InputError(
+            f"--market was not given for --venue {venue}; expected one of {', '.join(markets)}"
+            if markets
+            else f"venue was '{venue}', expected one of {', '.join(VENUES)}"
+        )
+    return venue_name(venue, market)
+
+
+def days_of(day: str | None, start: str | None, end: str | None) -> tuple[date | None, date | None]:
+    """Return the first and last day a user means; None where open."""
+    if day is not None and (start is not None or end is not None):
+        raise InputError("--date was given together with --start or --end; give one or the other")
+    if day is not None:
+        return parse_date(day), parse_date(day)
+    first, last = (parse_date(text) if text else None for text in (start, end))
+    if first is not None and last is not None and last < first:
+        raise InputError(f"the range was empty: --end {last} is before --start {first}")
+    return first, last
+
+
+def choose(
+    lake: Path, venue: str, market: str | None, symbols: Sequence[str], day: str | None, start: str | None, end: str | None
+) -> list[Partition]:
+    """Return every partition, of all streams, of the symbols and days asked for; quotes must be among them for each symbol."""
+    from edgesmith.lake.catalog import Catalog
+
+    name = venue_of(venue, market)
+    first, last = days_of(day, start, end)
+    catalog = Catalog(lake)
+    chosen: list[Partition] = []
+    for symbol in symbols:
+        catalog.require(name, NEEDED, symbol, first, last)
+        chosen.extend(catalog.partitions(name, None, symbol, first, last))
+    return chosen
+
+
+def settings_of(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Parse `NAME=VALUE` settings."""
+    settings: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set was '{pair}', expected NAME=VALUE such as order_qty=0.02")
+        settings[name.strip()] = value.strip()
+    return settings

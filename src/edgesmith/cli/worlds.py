@@ -1,0 +1,73 @@
+"""`edgesmith world`: ls, make."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesmith.cli.output import number, print_json, print_table, progress
+from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption
+from edgesmith.domain.units import NS_PER_MS, format_duration_ns, parse_date
+
+if TYPE_CHECKING:
+    from edgesmith.worlds.claims import ClaimTruth
+
+app = typer.Typer(no_args_is_help=True)
+
+DEFAULT_START = "2026-01-05"
+
+
+@app.command("ls")
+def ls_command(as_json: JsonOption = False) -> None:
+    """List the scenarios and what is true of them."""
+    from edgesmith.worlds.scenarios import SCENARIOS
+
+    if as_json:
+        print_json(list(SCENARIOS.values()))
+        return
+    rows = [(one.name, one.symbol, one.hours, len(one.plants), one.summary) for one in SCENARIOS.values()]
+    print_table("", ("scenario", "symbol", "hours", "plants", "what is true"), rows, right=("hours", "plants"))
+
+
+@app.command("make")
+def make_command(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name of a scenario; `edgesmith world ls` lists them.")],
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
+    hours: Annotated[int | None, typer.Option("--hours", help="Length; the scenario's own by default.")] = None,
+    start: Annotated[str, typer.Option("--start", help="First UTC day, YYYY-MM-DD.")] = DEFAULT_START,
+    rate: Annotated[float, typer.Option("--rate", help="Activity, times the scenario's.")] = 1.0,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a scenario and write it into the lake, marked simulated, with the record of what is true."""
+    from edgesmith.cli.world import make_world
+
+    with progress(f"simulating {scenario}", "hours") as advance:
+        world = make_world(scenario, seed=seed, root=lake, hours=hours, start_day=parse_date(start), rate=rate, progress=advance)
+    if as_json:
+        print_json({"partitions": world.partitions, "truth": world.truths})
+        return
+    rows = [(meta.key, f"{meta.rows:,}") for meta in world.partitions]
+    print_table(f"{world.events:,} events in {lake}", ("partition", "rows"), rows, right=("rows",))
+    claims = [
+        (
+            _where(claim),
+            "buy" if claim.side > 0 else "sell",
+            format_duration_ns(claim.horizon_ms * NS_PER_MS),
+            number(claim.gross_bps),
+            number(claim.cost_bps),
+            claim.verdict,
+        )
+        for claim in world.truths[0].claims
+    ]
+    columns = ("where", "side", "horizon", "gross (bps)", "cost (bps)", "right verdict")
+    print_table("What is true", columns, claims, right=columns[3:5])
+
+
+def _where(claim: ClaimTruth) -> str:
+    bounds = [f">= {claim.low:g}"] if math.isfinite(claim.low) else []
+    bounds += [f"< {claim.high:g}"] if math.isfinite(claim.high) else []
+    mirror = " (and mirrored)" if claim.mirrored else ""
+    return f"{claim.feature} {' and '.join(bounds)}{mirror}"
