@@ -114,7 +114,7 @@ class Panel:
 
     def _emit(self, ready: int) -> Iterator[PanelChunk]:
         state = self._state[0]
-        base = int(state["base"])
+        base = int(state["first_index"])
         # Slices no larger than a chunk: a closing segment may hold far more rows than one.
         for begin in range(0, ready, CHUNK_ROWS):
             yield self._chunk(base, begin, min(ready, begin + CHUNK_ROWS))
@@ -122,7 +122,7 @@ class Panel:
         self._rows[:kept] = self._rows[ready : ready + kept]
         for series in (self._mids, self._spreads):
             series[:, :kept] = series[:, ready : ready + kept]
-        state["base"], state["filled"] = base + ready, kept
+        state["first_index"], state["filled"] = base + ready, kept
         self._resolved -= ready
 
     def _chunk(self, base: int, begin: int, end: int) -> PanelChunk:
@@ -139,7 +139,7 @@ class Panel:
         rows = np.arange(begin + (-(base + begin)) % every, end, every, dtype=np.int64)
         labels = np.empty((len(rows), len(group.columns) * MOMENTS), np.int64)
         fees_bps = self._spec.fee_in_bps + self._spec.fee_out_bps
-        broken = label_rows(self._mids, self._spreads, self._resolved, rows, layout[0], layout[1], fees_bps, labels)
+        broken = int(label_rows(self._mids, self._spreads, self._resolved, rows, layout[0], layout[1], fees_bps, labels))
         if broken >= 0:
             raise DataError(
                 f"a label at {format_ns((base + broken) * self._spec.grid_ns)} was beyond {LABEL_LIMIT_BPS:.0f} bps; "

@@ -22,7 +22,7 @@ GRID_STATE: np.dtype[Any] = np.dtype(
         ("open", "<i8"),  # 1 inside a segment
         ("last_recv", "<i8"),
         ("quote_recv", "<i8"),
-        ("base", "<i8"),  # grid index of row 0
+        ("first_index", "<i8"),  # grid index of row 0
         ("filled", "<i8"),  # rows written
         ("mid", "<f8"),
         ("spread", "<f8"),
@@ -71,7 +71,8 @@ def sample_events(
         if ev.instrument != instrument:
             continue
         if ev.kind == KIND_BBO:
-            if st.open == 1 and (ev.flags & FLAG_AFTER_GAP) != 0:
+            # By key: as an attribute, `flags` is numpy's own on plain records.
+            if st.open == 1 and (ev["flags"] & FLAG_AFTER_GAP) != 0:
                 stop, reason = i, CLOSED
                 break
             _take_quote(now, ev.bid_price, ev.ask_price, grid_ns, latencies, state, resolved, mids, spreads)
@@ -92,7 +93,7 @@ def _fill_rows(
     rows: NDArray[np.float64],
 ) -> bool:
     st = state[0]
-    while (st.base + st.filled) * grid_ns < now:
+    while (st.first_index + st.filled) * grid_ns < now:
         if st.filled >= rows.shape[0] - 1:
             return False
         if source >= 0:
@@ -120,7 +121,7 @@ def _take_quote(
         _resolve(now - 1, grid_ns, latencies, state, resolved, mids, spreads)
     else:
         st.open = 1
-        st.base = -(-now // grid_ns)
+        st.first_index = -(-now // grid_ns)
         st.filled = 0
         resolved[:] = 0
     usable = bid_price > 0.0 and ask_price >= bid_price and ask_price < np.inf
@@ -141,7 +142,7 @@ def _resolve(
 ) -> None:
     st = state[0]
     for j in range(latencies.shape[0]):
-        while (st.base + resolved[j]) * grid_ns + latencies[j] <= until_ns:
+        while (st.first_index + resolved[j]) * grid_ns + latencies[j] <= until_ns:
             mids[j, resolved[j]] = st.mid
             spreads[j, resolved[j]] = st.spread
             resolved[j] += 1
@@ -162,9 +163,9 @@ def close_segment(
     """End the segment at `end_ns`: rows after it never were, quotes up to it are known."""
     st = state[0]
     _resolve(end_ns, grid_ns, latencies, state, resolved, mids, spreads)
-    while (st.base + st.filled) * grid_ns <= end_ns and st.filled < rows.shape[0]:
+    while (st.first_index + st.filled) * grid_ns <= end_ns and st.filled < rows.shape[0]:
         rows[st.filled] = latest
         st.filled += 1
-    while st.filled > 0 and (st.base + st.filled - 1) * grid_ns > end_ns:
+    while st.filled > 0 and (st.first_index + st.filled - 1) * grid_ns > end_ns:
         st.filled -= 1
     st.open = 0
