@@ -6,7 +6,7 @@ which works on real tapes as well), `claims` (the truth).
 """
 
 from edgesmith.worlds.claims import Claim, ClaimTruth
-from edgesmith.worlds.plant import Plant, PlantedTape, plant
+from edgesmith.worlds.plant import Plant, PlantedTape, plant_edges
 from edgesmith.worlds.regions import Region
 from edgesmith.worlds.scenarios import SCENARIOS, Scenario, find_scenario
 from edgesmith.worlds.world import TruthRecord, World, WorldHour
@@ -23,5 +23,5 @@ __all__ = [
     "World",
     "WorldHour",
     "find_scenario",
-    "plant",
+    "plant_edges",
 ]

@@ -93,7 +93,7 @@ def _settle(
         if row.kind == KIND_BBO:
             mid = row.bid_price + row.ask_price
             if mid != mid_before:
-                offset = opening_offset + math.floor(drift * ((row.ts_event - start_ns) / duration_ns))
+                offset = opening_offset + math.floor(drift * ((row.ts_event - start_ns) / duration_ns) + 0.5)
                 mid_before = mid
             row.bid_price = (row.bid_price + offset) * tick_numerator / tick_denominator
             row.ask_price = (row.ask_price + offset) * tick_numerator / tick_denominator

@@ -52,8 +52,8 @@ class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
     """A claim with its numbers, all means over the decision instants inside the region, signed by the side.
 
     `planted_bps` is exact (the expectation over the plants' draws, given the tape); `drawn_bps` is what this tape got.
-    `natural_bps` is the base tape's own forward return, an estimate with standard error `natural_error_bps`. `cost_bps` is a taker
-    round trip at the instrument's fees plus the spread.
+    `natural_bps` is the base tape's own forward return, an estimate with standard error `natural_error_bps`. `cost_bps` is a
+    taker's round trip at the instrument's fees plus the spread.
     """
 
     feature: str

@@ -18,7 +18,8 @@ from edgesmith.worlds.bridge import Grid, opening_ticks, settle
 from edgesmith.worlds.latency import LANE
 from edgesmith.worlds.parameters import TapeParameters, packed
 from edgesmith.worlds.random import root_key
-from edgesmith.worlds.tape import ROWS_PER_ACTION_MAX, TAPE_STATE, simulate_hour
+from edgesmith.worlds.rows import ROWS_PER_ACTION_MAX
+from edgesmith.worlds.tape import TAPE_STATE, simulate_hour
 
 # BBO; trades; everything slow.
 _LANES = 3

@@ -36,9 +36,9 @@ _LABEL_DRAW, _LABEL_TAKE_BACK = 1, 2
 class Plant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An edge to plant: where, which way, how much, how often.
 
-    Every `every_ms` on the receive clock, inside the region, `shift_bps` towards `side` (the other way in the mirror image) are
-    scheduled with `probability_ratio`. They fall due from `delay_ms` after the decision, evenly over `window_ms`, and wait at most
-    `patience_ms` more for an update that changes the mid price anyway.
+    Every `every_ms` on the receive clock, inside the region, `shift_bps` towards `side` (the other way in the mirror image)
+    are scheduled with `probability_ratio`. They fall due from `delay_ms` after the decision, evenly over `window_ms`, and wait
+    at most `patience_ms` more for an update that changes the mid price anyway.
     """
 
     region: Region
@@ -98,7 +98,7 @@ class PlantedTape:
     late_ticks: int
 
 
-def plant(events: NDArray[Any], plants: Sequence[Plant], *, instrument: Instrument, key: np.uint64) -> PlantedTape:
+def plant_edges(events: NDArray[Any], plants: Sequence[Plant], *, instrument: Instrument, key: np.uint64) -> PlantedTape:
     """Return a copy of `events`, one instrument in venue order, with `plants` added.
 
     `key` keys the draws (`worlds.random.root_key`, or derived from it): the same tape, plants and key give the same bytes.

@@ -60,7 +60,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     taker_fee_ratio: float = 0.000075
 
     def __post_init__(self) -> None:
-        if not 1 <= self.hours:
+        if self.hours < 1:
             raise InputError(f"scenario {self.name}: hours was {self.hours}, expected >= 1")
 
 

@@ -17,7 +17,7 @@ from edgesmith.errors import InputError
 from edgesmith.worlds.claims import ClaimTally, ClaimTruth, tally, truth_of
 from edgesmith.worlds.market import Market
 from edgesmith.worlds.parameters import TapeParameters
-from edgesmith.worlds.plant import Plant, plant
+from edgesmith.worlds.plant import Plant, plant_edges
 from edgesmith.worlds.random import child_key
 from edgesmith.worlds.scenarios import Scenario
 
@@ -105,7 +105,9 @@ class World:
         if not 0 <= hour < self.hours:
             raise InputError(f"hour was {hour}, expected 0..{self.hours - 1}")
         base = self.market.hour(hour)
-        planted = plant(base, self.scenario.plants, instrument=self.instrument, key=child_key(self.market.key, _LABEL_PLANTS))
+        planted = plant_edges(
+            base, self.scenario.plants, instrument=self.instrument, key=child_key(self.market.key, _LABEL_PLANTS)
+        )
         tallies = tuple(tally(base, planted, claim, self.instrument) for claim in self.scenario.claims)
         shifts = (planted.scheduled, planted.taken_back, planted.late, planted.late_ticks)
         return WorldHour(hour, planted.events, tallies, shifts)
