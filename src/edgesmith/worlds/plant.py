@@ -154,8 +154,8 @@ def _uniforms(key: np.uint64, counters: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def _shift_ticks(events: NDArray[Any], item: Plant, instrument: Instrument) -> int:
-    first = events[events["kind"] == KIND_BBO][0]
-    ticks = round(item.shift_bps * BPS * float(first["bid_price"]) / instrument.tick)
+    first = int(np.argmax(events["kind"] == KIND_BBO))
+    ticks = round(item.shift_bps * BPS * float(events["bid_price"][first]) / instrument.tick)
     if ticks < 1:
         raise InputError(
             f"plant on {item.region.feature}: shift_bps was {item.shift_bps}, expected at least one tick of {instrument.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -82,11 +83,15 @@ def decisions(events: NDArray[Any], region: Region, every_ns: int, margin_ns: in
 
 def observable(events: NDArray[Any], spec: FeatureSpec) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the receive instants of the events that move a feature, and its value after each."""
-    program = Program([spec])
+    program = _program(spec)
     kinds = [int(stream) for stream in Stream if stream in program.consumes]
-    seen = events[np.isin(events["kind"], kinds)]
+    seen = events[np.isin(events["kind"], kinds)]  # a copy, so it may be changed
     if len(kinds) > 1:
         seen = seen[np.lexsort((seen["seq"], seen["kind"], seen["ts_event"], seen["ts_recv"]))]
-    single = seen.copy()
-    single["instrument"] = 0
-    return seen["ts_recv"], program.compute(single)[:, 0]
+    seen["instrument"] = 0
+    return seen["ts_recv"], program.compute(seen)[:, 0]
+
+
+@cache
+def _program(spec: FeatureSpec) -> Program:
+    return Program([spec])
