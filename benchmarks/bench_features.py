@@ -74,7 +74,7 @@ def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> N
     for t in range(bid.shape[0]):
         b, a, bq, aq = bid[t], ask[t], bid_qty[t], ask_qty[t]
         m, s, total = (b + a) / 2, a - b, bq + aq
-        k = t & 127
+        k, change = t & 127, m - before
         if t == 0:
             ema = fast = slow = before = base = m
             pressure = (bq - aq) / total
@@ -87,9 +87,8 @@ def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> N
         pressure += ((bq - aq) / total - pressure) * (2 / 21)
         if t & 1023 == 0 and t > 300:
             base = m
-            r1, r2, m1, m2, gain, loss, wide, std_sum, spread_sum = _rebuilt(
-                t, base, mids, returns, stds, spreads, changes, ranges
-            )
+            sums = _rebuilt(t, base, mids, returns, stds, spreads, changes, ranges)
+            r1, r2, m1, m2, gain, loss, wide, std_sum, spread_sum = sums
         gone = returns[(t - 20) & 127]
         r1 += r - gone
         r2 += r * r - gone * gone
@@ -116,30 +115,23 @@ def fused_by_hand(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, out: Any) -> N
         spreads[k] = s
         emas[k] = ema
         before = m
-        out[t, 0] = m
-        out[t, 1] = s
-        out[t, 2] = r if t >= 1 else np.nan
-        out[t, 3] = std if t >= 20 else np.nan
-        out[t, 4] = ema if t >= 13 else np.nan
         strength = 100 - 100 / (1 + gain / loss) if ups > 0 and downs > 0 else 50.0 * (1 + (ups > 0) - (downs > 0))
-        out[t, 5] = strength if t >= 14 else np.nan
-        out[t, 6] = wide / 14 if t >= 14 else np.nan
         old = mids[(t - 10) & 127]
-        out[t, 7] = (m - old) / old * 100 if t >= 10 else np.nan
-        ratio = std / (std_sum / 100) if std_sum > 1e-300 else 1.0
-        out[t, 8] = (0.0 if ratio < 0.5 else 2.0 if ratio > 2 else 1.0) if t >= 119 else np.nan
+        wild = std / (std_sum / 100) if std_sum > 1e-300 else 1.0
         slope = (fast - fast_before) / fast_before
         trend = 1.0 if fast > slow and slope > 1e-6 else -1.0 if fast < slow and slope < -1e-6 else 0.0
-        out[t, 9] = trend if t >= 29 else np.nan
-        ratio = s / (spread_sum / 100)
-        out[t, 10] = (0.0 if ratio < 0.5 else 2.0 if ratio > 2 else 1.0) if t >= 99 else np.nan
-        out[t, 11] = (b * aq + a * bq) / total
-        out[t, 12] = pressure if t >= 19 else np.nan
-        out[t, 13] = (ema - emas[(t - 5) & 127]) / 5 if t >= 18 else np.nan
+        loose = s / (spread_sum / 100)
+        loose = 0.0 if loose < 0.5 else 2.0 if loose > 2 else 1.0
         mean = m1 / 20
         band = np.sqrt(max(m2 / 20 - mean * mean, 0.0))
         place = min(max(0.5 + (m - base - mean) / (4 * band), 0.0), 1.0) if moved > 0 and band > 0 else 0.5
-        out[t, 14] = place if t >= 19 else np.nan
+        out[t, 0], out[t, 1], out[t, 2], out[t, 3], out[t, 4] = m, s, r, std, ema
+        out[t, 5], out[t, 6], out[t, 7] = strength, wide / 14, (m - old) / old * 100
+        out[t, 8], out[t, 9], out[t, 10] = 0.0 if wild < 0.5 else 2.0 if wild > 2 else 1.0, trend, loose
+        out[t, 11], out[t, 12] = (b * aq + a * bq) / total, pressure
+        out[t, 13], out[t, 14] = (ema - emas[(t - 5) & 127]) / 5, place
+    for column, first in enumerate((0, 0, 1, 20, 13, 14, 14, 10, 119, 29, 99, 0, 19, 18, 19)):
+        out[:first, column] = np.nan
 
 
 def by_polars(columns: pl.DataFrame) -> pl.DataFrame:

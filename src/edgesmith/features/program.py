@@ -17,6 +17,7 @@ from edgesmith.features.generation import kernel_source, lay_out, load_module
 from edgesmith.features.operator import FeatureSpec
 
 FEATURES_MAX = 1_024
+FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Program:
             Advanced in place.
         """
         assert state.program_id == self.program_id, f"state of program {state.program_id} given to {self.program_id}"
-        assert out.dtype == np.float64 and out.flags.c_contiguous, f"out must be C-contiguous float64, was {out.dtype}"
+        assert out.dtype == FLOAT64 and out.flags.c_contiguous, f"out must be C-contiguous float64, was {out.dtype}"
         assert out.shape == (len(events), self.width), f"out.shape was {out.shape}, expected {(len(events), self.width)}"
         taken = self._kernel(_readable(events), out, state.floats, state.ints)
         if taken < len(events):
@@ -112,7 +113,7 @@ class Program:
 
     def step(self, event: NDArray[Any], out_row: NDArray[np.float64], state: ProgramState) -> None:
         """Write the feature row after one event: `run` over an array of one; `out_row` is (width,) or (1, width)."""
-        self.run(event, out_row.reshape(1, -1), state)
+        self.run(event, out_row if out_row.ndim == 2 else out_row.reshape(1, -1), state)
 
     def compute(self, events: NDArray[Any], instruments: int = 1) -> NDArray[np.float64]:
         """Return the feature rows of a whole sequence from a fresh state, shape (n, width)."""
@@ -131,7 +132,7 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 def _readable(events: NDArray[Any]) -> NDArray[Any]:
     # A read-only or strided array is another type to the compiler and would be compiled for separately.
-    assert events.dtype == EVENT, f"events.dtype was {events.dtype}, expected EVENT"
-    if not (events.flags.writeable and events.flags.c_contiguous):
+    assert events.dtype is EVENT or events.dtype == EVENT, f"events.dtype was {events.dtype}, expected EVENT"
+    if not events.flags.carray:
         events = np.array(events)
     return as_records(events)

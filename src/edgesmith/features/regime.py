@@ -41,7 +41,8 @@ def regime_volatility(short: Window = 20, long: Window = 100, low_ratio: Ratio =
 def regime_trend(fast: Window = 10, slow: Window = 30, threshold_ratio: Annotated[float, Range(0.0, 1.0)] = 1e-6) -> Node:
     """1 where EMA_fast > EMA_slow and the one-event relative change of EMA_fast > threshold_ratio; -1 mirrored; else 0.
 
-    The threshold is relative to the price, so one value serves every symbol: 1e-6 is 0.01 bps per event.
+    The threshold is relative to the price, so it means the same at any price level: 1e-6 is 0.01 bps per event. Symbols
+    with coarse ticks still trend more often: 70 % of ADAUSDT events against 9 % of BTCUSDT events in the captures.
     """
     require(fast < slow, f"regime_trend: fast was {fast}, expected less than slow ({slow})")
     average = ema_of(MID, fast)

@@ -59,13 +59,14 @@ def rolling_sum(
 ) -> float:
     """Return the sum of the last `window` values.
 
-    `space[k]` is the sum of the block before, from its value k to its end; `i[n]` counts the values of this block.
+    `space[k]` is the sum of the block before, from its value k to its end; `i[n]` counts the values of this block. The mask
+    changes no position, which is at most `window`; it tells the compiler that none is negative.
     """
     if x != x:
         return math.nan
     newest = f[at] + x
     position = i[n] + 1
-    total = f[space + position] + newest
+    total = f[space + (position & mask)] + newest
     if position == window:
         tail = 0.0
         for k in range(window - 1, 0, -1):
@@ -89,7 +90,7 @@ def rolling_std(
     if x != x:
         return math.nan
     position = i[n] + 1
-    place = space + 4 * position
+    place = space + 4 * (position & mask)
     distance = x - f[at]
     mean = f[at] + distance * f[place + 2]
     squares = f[at + 1] + distance * (x - mean)
@@ -140,7 +141,7 @@ _ROLLING_SUM = Operator(
     rolling_sum,
     initial=(0.0,),
     counters=1,
-    reads_back=lambda window: window - 1,
+    reads_back=lambda window: window,
     workspace=lambda window: (0.0,) * (window + 1),
     warmup=lambda window: window,
 )
@@ -148,7 +149,7 @@ _ROLLING_STD = Operator(
     rolling_std,
     initial=(0.0, 0.0),
     counters=1,
-    reads_back=lambda window: window - 1,
+    reads_back=lambda window: window,
     workspace=std_workspace,
     warmup=lambda window: window,
 )
