@@ -39,17 +39,11 @@ def backtest_command(
     start: StartOption = None,
     end: EndOption = None,
     settings: SettingsOption = None,
-    execution: Annotated[
-        str, typer.Option("--execution", help="honest (latency, queue) or instant (prior system).")
-    ] = "honest",
+    execution: Annotated[str, typer.Option("--execution", help="honest (latency, queue) or instant (prior system).")] = "honest",
     no_risk: Annotated[bool, typer.Option("--no-risk", help="Switch the risk rules off.")] = False,
     equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0,
-    ordering: Annotated[
-        str, typer.Option("--ordering", help="An event out of order: strict stops, warn counts.")
-    ] = "strict",
-    on_error: Annotated[
-        str, typer.Option("--on-error", help="A strategy raises: fail_fast, skip or quarantine.")
-    ] = "fail_fast",
+    ordering: Annotated[str, typer.Option("--ordering", help="An event out of order: strict stops, warn counts.")] = "strict",
+    on_error: Annotated[str, typer.Option("--on-error", help="A strategy raises: fail_fast, skip or quarantine.")] = "fail_fast",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latency jitter.")] = 0,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,14 @@ from edgesmith.cli.discover import discovery_config, run_discovery, show_cells, 
 from edgesmith.cli.features import program_of_sets
 from edgesmith.cli.output import console, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, DEFAULT_RUNS, LakeOption, RunsOption
-from edgesmith.errors import InputError
+from edgesmith.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from edgesmith.lake.catalog import Partition
 
 SCENARIO = "demo"
 SETS = ["base", "flow"]
+SEARCHED = ["stationary"]
 # Horizons the demo world has enough independent blocks for.
 HORIZONS_S = [0.5, 1.0, 5.0, 10.0]
 # Lines of a capture looked at to see what it is a capture of.
@@ -26,10 +28,9 @@ IDENTIFY_LINES = 2_000
 
 
 def demo_command(
-    data: Annotated[
-        Path | None, typer.Option("--data", help="A Binance capture instead of a simulated market.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="A Binance capture instead of a simulated market.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated market.")] = 1,
+    hours: Annotated[int | None, typer.Option("--hours", help="Hours to simulate; the scenario's own by default.")] = None,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
@@ -38,24 +39,24 @@ def demo_command(
     from edgesmith.strategies.baseline import Baseline
     from edgesmith.trading.report import write_report
 
-    out = console()
-    partitions = _simulated(lake, seed) if data is None else _captured(lake, data)
-    out.print(f"[bold]1 data[/]       {_describe(partitions)}")
+    say = partial(console().print, soft_wrap=True)
+    partitions = _simulated(lake, seed, hours) if data is None else _captured(lake, data)
+    say(f"[bold]1 data[/]       {_describe(partitions)}")
     program = program_of_sets(SETS)
     with progress("features", "events") as advance:
         files = compute_matrix(lake, partitions, program, progress=advance)
     rows = sum(file.rows for file in files)
     state = "computed" if any(file.computed for file in files) else "already there"
-    out.print(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
-    found, _ = run_discovery(partitions, program, discovery_config(HORIZONS_S, None, None, 1), runs)
+    say(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
+    found, _ = run_discovery(partitions, program_of_sets(SEARCHED), discovery_config(HORIZONS_S, None, None, 1), runs)
     show_cells(found)
-    out.print(f"[bold]3 discovery[/]  {found.sentence}")
+    say(f"[bold]3 discovery[/]  {found.sentence}")
     config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)
     result = run_backtest(partitions, Baseline(), config, runs)
     assert result.folder is not None
     show_metrics(result.manifest)
     report = write_report(result.folder, discovery=_plain(found), truth=truth_of(partitions), title="edgesmith demo")
-    out.print(f"[bold]4 report[/]     {report}")
+    say(f"[bold]4 report[/]     {report}")
 
 
 def _plain(found: Any) -> dict[str, Any]:
@@ -65,17 +66,17 @@ def _plain(found: Any) -> dict[str, Any]:
     return plain
 
 
-def _simulated(lake: Path, seed: int) -> list[Partition]:
+def _simulated(lake: Path, seed: int, hours: int | None) -> list[Partition]:
     from edgesmith.cli.world import make_world
     from edgesmith.lake.catalog import Catalog
 
     with progress("simulating a market", "hours") as advance:
         try:
-            world = make_world(SCENARIO, seed=seed, root=lake, progress=advance)
-        except InputError:
+            world = make_world(SCENARIO, seed=seed, root=lake, hours=hours, progress=advance)
+        except DataError:
             # An earlier demo with another seed or version: a world can always be made again, so it makes room.
             _forget_world(lake)
-            world = make_world(SCENARIO, seed=seed, root=lake, progress=advance)
+            world = make_world(SCENARIO, seed=seed, root=lake, hours=hours, progress=advance)
     written = {(meta.key, meta.data_file) for meta in world.partitions}
     return [one for one in Catalog(lake).partitions("simulated") if (one.key, one.meta.data_file) in written]
 
@@ -111,9 +112,7 @@ def identify_capture(path: Path) -> tuple[str, str]:
     from collections import Counter
 
     if not path.is_file():
-        raise InputError(
-            f"data was '{path}', expected a Binance capture that exists (lines of `local_ns json`, .gz or plain)"
-        )
+        raise InputError(f"data was '{path}', expected a Binance capture that exists (lines of `local_ns json`, .gz or plain)")
     symbols: Counter[str] = Counter()
     coin_margined = futures = False
     try:

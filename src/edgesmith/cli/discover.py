@@ -31,7 +31,13 @@ if TYPE_CHECKING:
 LEDGER_NAME = "trials.jsonl"
 # Bin code of missing values.
 MISSING = 255
-DEFAULT_SETS = ["base", "flow"]
+SHORT_WORDS = {
+    "CANDIDATE": "real",
+    "REJECT_COST": "cost",
+    "REJECT_NULL": "nothing",
+    "INSUFFICIENT": "too few",
+}
+DEFAULT_SETS = ["stationary"]
 
 
 def discover_command(
@@ -44,9 +50,7 @@ def discover_command(
     sets: Annotated[list[str], typer.Option("--set", help="Feature set or feature; repeat for several.")] = DEFAULT_SETS,
     horizon: Annotated[list[float] | None, typer.Option("--horizon", help="Horizon in seconds; repeat for several.")] = None,
     latency: Annotated[list[float] | None, typer.Option("--latency", help="Reaction latency in ms; repeat for several.")] = None,
-    fee_bps: Annotated[
-        float | None, typer.Option("--fee-bps", help="Fee per side; default: the taker fee.")
-    ] = None,
+    fee_bps: Annotated[float | None, typer.Option("--fee-bps", help="Fee per side; default: the taker fee.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the sign flips.")] = 1,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
@@ -142,24 +146,25 @@ def show_cells(result: DiscoveryResult) -> None:
         (
             _where(cell),
             format_duration_ns(cell.horizon_ns),
-            "buy" if cell.side > 0 else "sell",
-            number(None if cell.gross_bps is None else cell.gross_bps * cell.side),
-            number(cell.cost_bps),
+            number(cell.gross_bps),
             number(cell.net_bps_best_side),
             number(cell.p_family, 4),
-            cell.verdict.words,
+            SHORT_WORDS[cell.verdict.name],
         )
         for cell in sorted(result.best, key=lambda cell: cell.strength)
     ]
-    columns = ("strongest cell of each feature", "horizon", "side", "gross", "cost", "net bps", "p", "verdict")
-    print_table(f"{result.instrument}: {result.trials:,} cells looked at", columns, rows, right=columns[3:7])
+    columns = ("strongest cell of each feature", "over", "move", "net bps", "p", "verdict")
+    title = f"{result.instrument}: {result.trials:,} cells, {result.fee_in_bps + result.fee_out_bps:g} bps of fees and the spread"
+    typer.echo(
+        "real: pays after cost; cost: real, but costs eat it; nothing: no different from the rest; too few: too little data"
+    )
+    print_table(title, columns, rows, right=("over", "move", "net bps", "p"))
 
 
 def _where(cell: Cell) -> str:
-    if cell.lower is None and cell.upper is None:
+    low, high = (None if value is None else f"{value:.{4 if abs(value) >= 1e3 else 2}g}" for value in (cell.lower, cell.upper))
+    if low is not None and high is not None:
+        return f"{cell.feature} {low} to {high}"
+    if low is None and high is None:
         return f"{cell.feature} missing" if cell.bin == MISSING else cell.feature
-    if cell.lower is None:
-        return f"{cell.feature} < {cell.upper:.4g}"
-    if cell.upper is None:
-        return f"{cell.feature} >= {cell.lower:.4g}"
-    return f"{cell.lower:.4g} <= {cell.feature} < {cell.upper:.4g}"
+    return f"{cell.feature} >= {low}" if high is None else f"{cell.feature} < {high}"

@@ -25,6 +25,22 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
         "bollinger_pos",
     ),
     "flow": ("microprice", "imbalance_ema", "trade_flow_imbalance"),
+    # Features without a price level: their past values say something about their next ones.
+    "stationary": (
+        "spread",
+        "return_1",
+        "volatility",
+        "rsi",
+        "atr",
+        "roc",
+        "regime_volatility",
+        "regime_trend",
+        "regime_spread",
+        "imbalance_ema",
+        "ema_slope",
+        "bollinger_pos",
+        "trade_flow_imbalance",
+    ),
 }
 
 

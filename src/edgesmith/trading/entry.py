@@ -74,11 +74,13 @@ def _append(step: Callable[..., None], decide: Any, *arguments: Any) -> None:
     step(*arguments, decide)
 
 
+@functools.cache
 def compile_decide(name: str, decide: Callable[..., float]) -> Any:
     """Compile a strategy's decision; StrategyError says in one line why it cannot be."""
     try:
         return typed_kernel(_decide_signature(), decide)
-    except NumbaError as error:
+    except Exception as error:
+        # Most come as NumbaError, but a field the view does not have is a KeyError, and so on.
         raise StrategyError(f"strategy '{name}' cannot be compiled: {_first_reason(error)} ({_place(decide)})") from None
 
 
@@ -86,7 +88,9 @@ def _place(function: Callable[..., Any]) -> str:
     return f"{Path(inspect.getsourcefile(function) or '?').name}:{function.__code__.co_firstlineno}"
 
 
-def _first_reason(error: NumbaError) -> str:
+def _first_reason(error: Exception) -> str:
+    if not isinstance(error, NumbaError):
+        return f"{type(error).__name__}: {error}"
     lines = [line.strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.startswith(("Failed in", "-", "During:", "File "))]
     return lines[0][:200] if lines else type(error).__name__
