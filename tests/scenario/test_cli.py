@@ -179,3 +179,33 @@ def test_the_demo_on_a_real_capture(shared_data: Path, tmp_path: Path, capsys: p
     assert "our clock was 1.2" in said
     assert "real: binance_coinm BTCUSD_PERP" in said
     assert "too little data to say" in said
+
+
+def test_replay_goes_on_from_its_cursor(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["lake", "replay", "--venue", "simulated", "--symbol", "DEMO1USDT", "--lake", str(workplace / "data")]
+    assert run([*command, "--limit", "20"]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    assert run([*command, "--limit", "12", "--speed", "100000x"]) == 0
+    first = capsys.readouterr()
+    cursor = first.err.split()[-1]
+    assert run([*command, "--limit", "8", "--cursor", cursor]) == 0
+    assert first.out.splitlines() + capsys.readouterr().out.splitlines() == whole
+    assert [json.loads(line)["ts_recv"] for line in whole] == sorted(json.loads(line)["ts_recv"] for line in whole)
+    for option, value in (("--speed", "fast"), ("--order", "any"), ("--cursor", "x"), ("--stream", "depth")):
+        assert run([*command, option, value]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_condition_is_followed(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--venue", "simulated", "--symbol", "DEMO1USDT", "--lake", str(workplace / "data")]
+    found = {}
+    for condition in ("imbalance_ema > 0.5", "not imbalance_ema > 0.5", "imbalance_ema > 2"):
+        assert run(["features", "where", condition, *places, "--json"]) == 0
+        found[condition] = json.loads(capsys.readouterr().out)
+    yes, no, never = found.values()
+    assert 0 < yes["rows_held"] < yes["rows"] == yes["rows_held"] + no["rows_held"]
+    assert yes["time_ratio"] + no["time_ratio"] == pytest.approx(1.0, abs=0.01)
+    assert abs(yes["onsets"] - no["onsets"]) <= 1
+    assert never["rows_held"] == never["onsets"] == 0
+    assert run(["features", "where", "imbalance_emma > 0.5", *places]) == 2
+    assert "imbalance_ema" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgesmith.cli import backtest, demo, discover, features, lake, report, worlds
+from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, worlds
 from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+lake.app.command("replay")(replay.replay_command)
 app.add_typer(lake.app, name="lake", help="Import, download, list and verify market data.")
 app.add_typer(features.app, name="features", help="List features and compute feature rows.")
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")

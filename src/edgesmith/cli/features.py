@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesmith.cli.output import print_json, print_table, progress
+from edgesmith.cli.output import percent, print_json, print_table, progress
 from edgesmith.cli.selection import (
     DEFAULT_LAKE,
     DateOption,
@@ -19,6 +19,7 @@ from edgesmith.cli.selection import (
     VenueOption,
     choose,
 )
+from edgesmith.domain.units import format_duration_ns
 
 if TYPE_CHECKING:
     from edgesmith.features.program import Program
@@ -85,6 +86,41 @@ def compute_command(
     states = {True: "computed", False: "already there"}
     rows = [(name, file.day, f"{file.rows:,}", states[file.computed], file.path) for name, file in written]
     print_table(f"{program.width} features", ("symbol", "day (UTC)", "rows", "", "file"), rows, right=("rows",))
+
+
+@app.command("where")
+def where_command(
+    condition: Annotated[str, typer.Argument(metavar="CONDITION", help="Such as 'imbalance_ema > 0.6 and spread <= 0.2'.")],
+    symbol: Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")],
+    venue: VenueOption = "binance",
+    market: MarketOption = None,
+    date: DateOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how often, and for how long at a time, a condition over features held."""
+    from edgesmith.evaluation.occurrence import occurrence
+    from edgesmith.features.catalog import features
+    from edgesmith.features.condition import Condition
+
+    parsed = Condition.parse(condition, [one.name for one in features()])
+    program = program_of_sets(list(parsed.features))
+    chosen = choose(lake, venue, market, [symbol], date, start, end)
+    with progress("looking", "events") as advance:
+        found = occurrence(chosen, program, Condition.parse(condition, program.names), progress=advance)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        ("events with every feature known", f"{found.rows:,}"),
+        ("of these it held at", f"{found.rows_held:,} ({percent(found.held_ratio)})"),
+        ("times it began", f"{found.onsets:,}"),
+        ("time it held", percent(found.time_ratio)),
+        ("mean stretch", "-" if found.stretch_ns_mean is None else format_duration_ns(found.stretch_ns_mean)),
+    ]
+    print_table(f"{symbol}: {parsed}", ("", "value"), rows, right=("value",))
 
 
 def program_of_sets(names: list[str]) -> Program:
