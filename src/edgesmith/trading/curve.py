@@ -24,8 +24,13 @@ class Curves:
         self.equity: NDArray[Any] = records(CURVE, MAX_CURVE)
         self.prices: NDArray[Any] = records(PRICE_CURVE, MAX_CURVE * instruments)
 
-    def merge(self, run: Any) -> None:
-        """Double the bucket length and merge the buckets that now share one."""
+    def make_room(self, run: Any, books: Any) -> None:
+        """Double the bucket length until there is room for another bucket."""
+        while int(run["curve_used"]) >= MAX_CURVE:
+            self._merge(run)
+            self._reopen(run, books)
+
+    def _merge(self, run: Any) -> None:
         used = int(run["curve_used"])
         width = int(run["curve_bucket_ns"]) * 2
         run["curve_bucket_ns"] = width
@@ -38,9 +43,11 @@ class Curves:
         merged["equity_open"] = rows["equity_open"][first]
         merged["equity_min"] = np.minimum.reduceat(rows["equity_min"], first)
         merged["equity_max"] = np.maximum.reduceat(rows["equity_max"], first)
+        merged["drawdown_ratio"] = np.maximum.reduceat(rows["drawdown_ratio"], first)
         points = self.prices.reshape(MAX_CURVE, self._instruments)
         joined = points[last].copy()
-        joined["mid_open"] = points["mid_open"][first]
+        # At most two buckets share a new one, and only the earlier can lack a quote.
+        joined["mid_open"] = np.where(np.isnan(points["mid_open"][first]), points["mid_open"][last], points["mid_open"][first])
         joined["mid_min"] = np.fmin.reduceat(points["mid_min"][:used], first, axis=0)
         joined["mid_max"] = np.fmax.reduceat(points["mid_max"][:used], first, axis=0)
         self.equity[: len(first)] = merged
@@ -48,14 +55,29 @@ class Curves:
         run["curve_used"] = len(first)
         run["curve_end"] = (int(run["curve_end"]) - 1) // width * width + width
 
+    def _reopen(self, run: Any, books: Any) -> None:
+        # The bucket being filled may now share its place with the last one closed: go on filling that one.
+        place = int(run["curve_used"]) - 1
+        row = self.equity[place]
+        if int(row["bucket_start"]) != int(run["curve_end"]) - int(run["curve_bucket_ns"]):
+            return
+        run["curve_used"] = place
+        run["curve_open"] = row["equity_open"]
+        run["curve_min"] = min(run["curve_min"], row["equity_min"])
+        run["curve_max"] = max(run["curve_max"], row["equity_max"])
+        run["curve_drawdown_ratio"] = max(run["curve_drawdown_ratio"], row["drawdown_ratio"])
+        points = self.prices.reshape(MAX_CURVE, self._instruments)[place]
+        opened = np.isnan(points["mid_open"])
+        books["mid_open"] = np.where(opened, books["mid_open"], points["mid_open"])
+        books["mid_min"] = np.fmin(books["mid_min"], points["mid_min"])
+        books["mid_max"] = np.fmax(books["mid_max"], points["mid_max"])
+
     def write(self, run: Any, folder: Path, instruments: Sequence[Any]) -> None:
         """Write `curve.parquet` and `prices.parquet`."""
         used = int(run["curve_used"])
         rows = self.equity[:used]
         equity = {name: rows[name] / MONEY_SCALE for name in ("equity_open", "equity_min", "equity_max", "equity_close")}
-        with np.errstate(invalid="ignore", divide="ignore"):
-            drawdown = np.where(rows["peak"] > 0, 1.0 - rows["equity_min"] / rows["peak"], 0.0)
-        table = {"bucket_start_ns": rows["bucket_start"], **equity, "drawdown_ratio_max": np.maximum(drawdown, 0.0)}
+        table = {"bucket_start_ns": rows["bucket_start"], **equity, "drawdown_ratio_max": rows["drawdown_ratio"]}
         table["position_notional_close"] = rows["notional_close"] / MONEY_SCALE
         pq.write_table(pa.table(table), folder / "curve.parquet", compression="zstd")
         count = len(instruments)

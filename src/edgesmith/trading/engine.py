@@ -26,7 +26,6 @@ from edgesmith.trading.guards import GuardConfig, OrderingMode
 from edgesmith.trading.recorder import Recorder
 from edgesmith.trading.risk import RiskConfig
 from edgesmith.trading.state import (
-    MAX_CURVE,
     STOP_CURVE_FULL,
     STOP_DECISIONS_FULL,
     STOP_FILLS_FULL,
@@ -161,7 +160,7 @@ class Engine:
         if reason in (STOP_FILLS_FULL, STOP_DECISIONS_FULL):
             self.recorder.flush(run)
         elif reason == STOP_CURVE_FULL:
-            self.curves.merge(run)
+            self.curves.make_room(run, self.books)
         elif reason == STOP_REPORTS_FULL:
             raise HaltError(
                 f"more than {MAX_REPORTS} execution reports were on their way at once; trade less or lower the latency"
@@ -177,8 +176,7 @@ class Engine:
         """End the run: last callbacks, last bucket, buffers written. Positions stay open, marked at the last mid price."""
         self.driver.stop(self)
         run = self.run[0]
-        if int(run["curve_used"]) >= MAX_CURVE:
-            self.curves.merge(run)
+        self.curves.make_room(run, self.books)
         if int(run["curve_end"]) > 0:
             call_close_bucket(self.run, self.books, self.curves.equity, self.curves.prices)
         if int(run["open_positions"]) > 0:

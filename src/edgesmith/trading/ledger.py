@@ -55,7 +55,6 @@ def set_exit_levels(run, book):  # type: ignore[no-untyped-def]
 @kernel
 def _open_trip(run, book, ts):  # type: ignore[no-untyped-def]
     book.opened_ts = ts
-    book.trip_net_e8 = 0
     if run.open_positions == 0:
         run.exposed_since = ts
     run.open_positions += 1
@@ -67,6 +66,7 @@ def _close_trip(run, book, ts):  # type: ignore[no-untyped-def]
     if book.trip_net_e8 > 0:
         run.wins += 1
     run.round_trip_pnl_e8 += book.trip_net_e8
+    book.trip_net_e8 = 0
     run.holding_ns += ts - book.opened_ts
     run.open_positions -= 1
     if run.open_positions == 0:
@@ -117,18 +117,18 @@ def apply_fill(run, book, side, lots, price, is_maker, ts):  # type: ignore[no-u
 
 @kernel
 def pay_funding(run, book, ts):  # type: ignore[no-untyped-def]
-    """Pay or receive one funding interval: -value of the position at the mark price x rate."""
-    if book.position_lots == 0:
+    """Pay or receive one funding interval: -value x rate, at the mark price, of what the venue holds for us, reported or not."""
+    if book.venue_lots == 0:
         return
     if book.mark_price > 0.0:
         ticks = book.mark_price * book.ticks_per_price
     else:
         ticks = 0.5 * (book.bid_ticks + book.ask_ticks)
     if book.value_e8 != 0:
-        value = book.position_lots * ticks * book.value_e8
+        value = book.venue_lots * ticks * book.value_e8
     else:
         # An inverse long is a positive exposure although its value is negative.
-        value = book.position_lots * book.inverse_e8 / ticks
+        value = book.venue_lots * book.inverse_e8 / ticks
     flow = -np.int64(np.rint(value * book.funding_rate))
     run.cash_e8 += flow
     run.equity_e8 += flow

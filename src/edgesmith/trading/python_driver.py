@@ -17,12 +17,12 @@ from edgesmith.domain.fills import Bar, Fill, Position
 from edgesmith.domain.orders import OrderIntent, OrderOrigin, OrderType, Reason, Side
 from edgesmith.domain.units import MONEY_SCALE
 from edgesmith.errors import HaltError, InputError
-from edgesmith.trading.calls import call_cancel, call_deliver_reports, call_submit
+from edgesmith.trading.calls import call_cancel, call_deliver_reports, call_expected_lots, call_submit
 from edgesmith.trading.context import Context
 from edgesmith.trading.engine import Engine
 from edgesmith.trading.entry import advance_with, idle
 from edgesmith.trading.guards import ErrorGuard
-from edgesmith.trading.kernel import DECISIONS_ROOM, FILLS_ROOM
+from edgesmith.trading.kernel import DECISIONS_ROOM, FILLS_ROOM, LOTS_LIMIT
 from edgesmith.trading.recorder import BUFFER_ROWS
 from edgesmith.trading.risk import Approved, Refused
 from edgesmith.trading.state import STOP_BAR, STOP_CHUNK_END, STOP_REPORT
@@ -53,11 +53,15 @@ class PythonDriver:
         self._run_bytes = np.asarray(engine.run).view(np.uint8)
         self._books_bytes = np.asarray(engine.books).view(np.uint8)
         self._saved_run, self._saved_books = self._run_bytes.copy(), self._books_bytes.copy()
+        self._known_books = self._saved_books.view(engine.books.dtype)
+        self._known_now = self._saved_run.view(engine.run.dtype)["now"]
         self._run["wake_reports"] = 1
         self._run["bar_ns"] = self._strategy.bar_ns
         self._ctx = Context(self, engine.instruments)
         self._events: NDArray[Any] = np.empty(0)
         self._features = np.empty((1, 0))
+        self._nows: NDArray[np.int64] | None = None
+        self._row_before = np.empty(0)
         self._index = -1
         self._ahead = False
         self._stopped = False
@@ -67,7 +71,9 @@ class PythonDriver:
 
     def feed(self, engine: Engine, events: NDArray[Any], features: NDArray[np.float64]) -> None:
         """Process every event of a chunk."""
-        self._events, self._features = events, features
+        if len(self._row_before) != features.shape[1]:
+            self._row_before = np.full(features.shape[1], np.nan)
+        self._events, self._features, self._nows = events, features, None
         shown = _shown_events(events, self._strategy.streams)
         count, window, begin = len(events), WINDOW_FIRST, 0
         while begin < count:
@@ -85,6 +91,8 @@ class PythonDriver:
             self._ahead = False
             self._react(reason, end)
         self._index = count - 1
+        # A copy: the engine writes the next chunk's rows into the same memory.
+        self._row_before = self.feature_row().copy()
 
     def stop(self, engine: Engine) -> None:
         """Let the strategy finish; its orders are refused from here on."""
@@ -126,7 +134,8 @@ class PythonDriver:
     def _react(self, reason: int, end: int) -> None:
         if reason == STOP_CHUNK_END:
             return
-        self._index = min(end, len(self._events) - 1)
+        # Past phase 0 the event at `end` has been received; before it, only the one before has.
+        self._index = end if int(self._run["phase"]) > 0 else end - 1
         if reason == STOP_REPORT:
             self._tell_reports()
             self._settle()
@@ -199,16 +208,18 @@ class PythonDriver:
         """Return our clock at the event being shown."""
         if not self._ahead:
             return int(self._run["now"])
-        event = self._events[self._index]
-        return int(event["ts_recv"]) + int(self._engine.books["feed_latency_ns"][int(event["instrument"])])
+        if self._nows is None:
+            latency_ns = self._engine.books["feed_latency_ns"][self._events["instrument"]]
+            self._nows = np.maximum.accumulate(self._events["ts_recv"] + latency_ns)
+        return max(int(self._nows[self._index]), int(self._known_now[0]))
 
     def feature_row(self) -> NDArray[np.float64]:
         """Return the feature row at the event being shown; at a bar, the row before the event that closed it."""
-        return self._features[max(self._index, 0)]
+        return self._features[self._index] if self._index >= 0 and len(self._row_before) else self._row_before
 
     def position_qty(self, instrument: int) -> float:
-        """Return the quantity we know we hold; it only changes with a report, so running ahead does not matter."""
-        book = self._engine.books[instrument]
+        """Return the quantity we know we hold; it only changes with a report, where running ahead stops."""
+        book = (self._known_books if self._ahead else self._engine.books)[instrument]
         return int(book["position_lots"]) * float(book["lot"])
 
     def equity(self) -> float:
@@ -221,6 +232,7 @@ class PythonDriver:
         self._catch_up()
         book, what = self._engine.books[instrument], self._engine.instruments[instrument]
         lots, cost = int(book["position_lots"]), int(book["cost_e8"])
+        pending = int(call_expected_lots(self._engine.books, instrument)) - lots
         entry = float("nan")
         if lots and int(book["value_e8"]):
             entry = cost / (lots * int(book["value_e8"])) * what.tick
@@ -228,7 +240,7 @@ class PythonDriver:
             entry = -lots * float(book["inverse_e8"]) / cost * what.tick
         return Position(
             qty=what.qty(lots),
-            pending_qty=what.qty(int(book["pending_lots"])),
+            pending_qty=what.qty(pending),
             entry_price=entry,
             unrealized_pnl=(int(book["mark_value_e8"]) - cost) / MONEY_SCALE,
         )
@@ -242,7 +254,7 @@ class PythonDriver:
         instrument = self._engine.instruments[intent.instrument]
         lots = instrument.lots_floor(intent.qty) if intent.qty > 0 else 0
         is_limit = intent.order_type is OrderType.LIMIT
-        if lots <= 0 or is_limit != (intent.price is not None):
+        if lots <= 0 or lots > LOTS_LIMIT or is_limit != (intent.price is not None):
             return Refused(Reason.QTY_ZERO if lots <= 0 else Reason.INVALID_INTENT)
         ticks = 0
         if intent.price is not None:
