@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesmith.cli.output import percent, print_json, print_table, progress
+from edgesmith.cli.output import console, percent, print_json, print_table, progress
 from edgesmith.cli.selection import (
     DEFAULT_LAKE,
     DateOption,
@@ -49,14 +49,15 @@ def ls_command(as_json: JsonOption = False) -> None:
         (
             one.name,
             ", ".join(f"{name}={value:g}" for name, value in dict(spec.params).items()),
-            one.unit,
             f"{spec.warmup_events:,}",
-            ", ".join(sets[one.name]),
             one.summary,
         )
         for one, spec in found
     ]
-    print_table("", ("feature", "parameters", "unit", "warm-up", "sets", "what it is"), rows, right=("warm-up",))
+    columns = ("feature", "parameters", "warm-up", "what it is")
+    print_table("", columns, rows, right=("warm-up",), whole=("feature",))
+    for name, members in FEATURE_SETS.items():
+        console().print(f"set [bold]{name}[/]: {', '.join(members)}")
 
 
 @app.command("compute")

@@ -77,8 +77,8 @@ def ls_command(
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
-    """List what the lake holds, one line per partition, without opening data."""
-    from edgesmith.lake.catalog import Catalog
+    """List what the lake holds, one line per series, without opening data; --json has every partition."""
+    from edgesmith.lake.catalog import Catalog, format_days
 
     partitions = Catalog(lake).partitions(venue, stream, symbol)
     if as_json:
@@ -87,21 +87,35 @@ def ls_command(
     if not partitions:
         typer.echo(f"the lake at {lake} holds nothing that matches; import some with `edgesmith lake import`")
         return
+    series: dict[tuple[str, str, str], list[Partition]] = {}
+    for one in partitions:
+        series.setdefault((one.key.venue, one.key.symbol, one.key.stream.label), []).append(one)
     rows = [
         (
-            one.key.venue + (" (simulated)" if one.meta.simulated and one.key.venue != "simulated" else ""),
-            one.key.symbol,
-            one.key.stream.label,
-            one.key.day,
-            f"{one.meta.rows:,}",
-            format_ns(one.meta.ts_event_min)[11:19],
-            format_ns(one.meta.ts_event_max)[11:19],
-            format_duration_ns(one.meta.clock.skew_ns_p50) if one.meta.clock.event_clock == "venue" else "no venue clock",
+            " ".join(name),
+            format_days([one.key.day for one in members]),
+            f"{sum(one.meta.rows for one in members):,}",
+            _shortest_skew(members),
         )
-        for one in partitions
+        for name, members in sorted(series.items())
     ]
-    columns = ("venue", "symbol", "stream", "day (UTC)", "rows", "first", "last", "clock skew")
-    print_table(f"{lake}: {len(rows)} partitions", columns, rows, right=("rows", "clock skew"))
+    columns = ("series", "days (UTC)", "rows", "clock skew")
+    print_table(
+        f"{lake}: {len(partitions)} partitions of {len(rows)} series",
+        columns,
+        rows,
+        right=("rows", "clock skew"),
+        whole=("series",),
+    )
+
+
+def _shortest_skew(members: list[Partition]) -> str:
+    clocks = [one.meta.clock for one in members]
+    if any(clock.event_clock == "receive" for clock in clocks):
+        return "no venue clock"
+    if any(clock.recv_clock == "venue" for clock in clocks):
+        return "no receive time"
+    return format_duration_ns(min((clock.skew_ns_p50 for clock in clocks), key=abs))
 
 
 @app.command("show")

@@ -33,15 +33,25 @@ def print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode() + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Write a table; the columns named in `right` are aligned right and never broken."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+) -> None:
+    """Write a table; columns named in `right` are aligned right, those and the ones named in `whole` are never broken."""
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
+    if title:
+        console().print(f"[bold]{title}[/]", soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        numeric = name in right
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold", min_width=len(name))
+        aligned = name in right
+        kept = aligned or name in whole
+        table.add_column(name, justify="right" if aligned else "left", no_wrap=kept, overflow="fold", min_width=len(name))
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console().print(table)

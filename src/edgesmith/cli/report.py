@@ -37,9 +37,8 @@ def runs_command(runs: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False) -
         return
     rows = [
         (
-            one["run_id"],
-            one["kind"],
-            one.get("strategy", {}).get("name", ""),
+            one["run_id"].removeprefix("run_"),
+            " ".join(filter(None, (one["kind"], one.get("strategy", {}).get("name")))),
             ", ".join(sorted({part.split("/")[2] for part in one["data"]["partitions"]})),
             f"{one['data']['events']:,}",
             number(one["metrics"]["pnl_net"]) if "metrics" in one else "-",
@@ -47,8 +46,8 @@ def runs_command(runs: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False) -
         )
         for one in found
     ]
-    columns = ("run", "kind", "strategy", "symbols", "events", "PnL net", "drawdown")
-    print_table(f"{len(rows)} runs in {runs}", columns, rows, right=columns[4:])
+    columns = ("run", "what", "symbols", "events", "PnL net", "drawdown")
+    print_table(f"{len(rows)} runs in {runs}", columns, rows, right=columns[3:], whole=("run", "what"))
 
 
 def run_folders(runs: Path) -> list[Path]:

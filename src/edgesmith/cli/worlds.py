@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 DEFAULT_START = "2026-01-05"
+# Regions open on a side carry a bound of this size.
+UNBOUNDED = 1e9
 
 
 @app.command("ls")
@@ -67,7 +68,7 @@ def make_command(
 
 
 def _where(claim: ClaimTruth) -> str:
-    bounds = [f">= {claim.low:g}"] if math.isfinite(claim.low) else []
-    bounds += [f"< {claim.high:g}"] if math.isfinite(claim.high) else []
+    bounds = [f">= {claim.low:g}"] if claim.low > -UNBOUNDED else []
+    bounds += [f"< {claim.high:g}"] if claim.high < UNBOUNDED else []
     mirror = " (and mirrored)" if claim.mirrored else ""
     return f"{claim.feature} {' and '.join(bounds)}{mirror}"
