@@ -1,0 +1,92 @@
+"""The two ways into the compiled step of one engine: for chunks of events, and for events that come one at a time.
+
+Every array passed into compiled code costs 0.2 us, a function 25 us; a chunk does not notice, a live event does. So the live
+entry is handed what never changes in a run once, as addresses. Both enter the same `advance`: the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+from numba.np.numpy_support import carray
+from numpy.typing import NDArray
+
+from edgesmith.domain.orders import DECISION, FILL
+from edgesmith.domain.records import JIT_DISABLED
+from edgesmith.trading.entry import advance
+from edgesmith.trading.recorder import BUFFER_ROWS
+from edgesmith.trading.state import BOOK, CURVE, MAX_CURVE, PRICE_CURVE, RUN, VIEW
+
+if TYPE_CHECKING:
+    from edgesmith.trading.engine import Engine
+
+Enter = Callable[[NDArray[Any], NDArray[np.float64]], int]
+
+
+def chunk_entry(engine: Engine, decide: Any) -> Enter:
+    """Return `enter(events, features)`, which advances `engine` over them and returns why it stopped."""
+    step = advance()
+    run, books, views, fills, decisions, curve, prices = _constant(engine)
+
+    def enter(events: NDArray[Any], features: NDArray[np.float64]) -> int:
+        step(run, books, views, events, features, len(events), fills, decisions, curve, prices, decide)
+        return int(run["stop_reason"][0])
+
+    return enter
+
+
+def live_entry(engine: Engine, decide: Any) -> Enter:
+    """Return `enter(events, features)`, which does the same 25 us sooner; it takes a second to compile."""
+    if JIT_DISABLED:
+        return chunk_entry(engine, decide)
+    compiled = _compiled(decide)
+    arrays = _constant(engine)
+    table = np.array([len(engine.instruments), *(array.ctypes.data for array in arrays)], np.int64)
+
+    def enter(events: NDArray[Any], features: NDArray[np.float64], _kept: Any = arrays) -> int:
+        # `_kept` keeps alive what the table points at.
+        stop_reason: int = compiled(table, events, features)
+        return stop_reason
+
+    return enter
+
+
+def _constant(engine: Engine) -> tuple[NDArray[Any], ...]:
+    recorder, curves = engine.recorder, engine.curves
+    return engine.run, engine.books, engine.views, recorder.fills, recorder.decisions, curves.equity, curves.prices
+
+
+def _address_as_pointer(_context: Any, _address: Any) -> Any:
+    # What `carray` takes, made of the address of an array.
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate
+
+
+_pointer: Any = intrinsic(_address_as_pointer)
+
+
+def _compiled(decide: Any) -> Callable[..., int]:
+    step = advance()
+
+    def enter(table, events, features):  # type: ignore[no-untyped-def]
+        count = table[0]
+        run = carray(_pointer(table[1]), (1,), RUN)
+        books = carray(_pointer(table[2]), (count,), BOOK)
+        views = carray(_pointer(table[3]), (count,), VIEW)
+        fills = carray(_pointer(table[4]), (BUFFER_ROWS,), FILL)
+        decisions = carray(_pointer(table[5]), (BUFFER_ROWS,), DECISION)
+        curve = carray(_pointer(table[6]), (MAX_CURVE,), CURVE)
+        prices = carray(_pointer(table[7]), (MAX_CURVE * count,), PRICE_CURVE)
+        step(run, books, views, events, features, events.shape[0], fills, decisions, curve, prices, decide)
+        return run[0].stop_reason
+
+    # Not cached on disk: the address of `decide` is part of it.
+    compiled: Callable[..., int] = numba.njit(nogil=True)(enter)
+    return compiled
