@@ -1,0 +1,1 @@
+"""Speed and memory of edgesmith beside its peers: `python -m benchmarks --help`."""

@@ -1,0 +1,60 @@
+"""Work measured by modules of their own, which time all their sides in one process: features and discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from benchmarks.harness import Contestant, Options, Row, compare, faster_check, race, rate_check
+
+FEATURES_TITLE = "15 features, one core, float64 matrix written"
+DISCOVERY_TITLE = "discovery"
+FEATURES_PER_S = 10e6
+# Ours may take twice the time of the loop fused by hand, and must not take longer than polars.
+FUSED_RATIO, POLARS_RATIO = 0.5, 1.0
+
+
+def feature_rows(options: Options) -> list[Row]:
+    """Return ours, the loop fused by hand, and polars."""
+    found = _measured("benchmarks.bench_features", options)
+    ours = found[0]
+    if not ours.seconds:
+        return found
+    rate_check(ours, FEATURES_PER_S)
+    for row in found[1:]:
+        compare(ours, row)
+        faster_check(row, FUSED_RATIO if "fused" in row.who else POLARS_RATIO)
+    return found
+
+
+def discovery_rows(options: Options) -> list[Row]:
+    """Return what discovery does in a second; each row is work of its own."""
+    return _measured("benchmarks.bench_discovery", options)
+
+
+def _measured(module: str, options: Options) -> list[Row]:
+    # These modules choose their own size: `events` does not change it.
+    work = {"module": module, "repeats": options.repeats}
+    (done,) = race([Contestant(who=module, prepare="benchmarks.bench_measured:prepare", options=work, count=0)], repeats=1)
+    if done.error:
+        return [done]
+    return [
+        Row(
+            who=one["peer"],
+            count=one["events"],
+            unit="units",
+            seconds=[float(value) for value in one["seconds"]],
+            note=one["work"],
+        )
+        for one in done.facts["rows"]
+    ]
+
+
+def prepare(module: str, repeats: int) -> Callable[[], dict[str, Any]]:
+    """Return the measurement; it warms itself up."""
+
+    def run() -> dict[str, Any]:
+        return {"rows": import_module(module).measure(repeats)}
+
+    return run
