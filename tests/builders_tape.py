@@ -132,6 +132,8 @@ class Scripted(PythonStrategy):
         self.script, self.index, self.sent = script, -1, 0
         self.quotes: dict[int, tuple[float, float]] = {}
         self.told: list[Any] = []
+        # order id -> (action, approved lots, limit price, when it was decided)
+        self.orders: dict[int, tuple[tuple[Any, ...], int, float | None, int]] = {}
 
     def on_event(self, event: Event, ctx: Any) -> None:
         self.index += 1
@@ -153,6 +155,7 @@ class Scripted(PythonStrategy):
             more = {"order_type": OrderType.LIMIT, "price": price, "time_in_force": rest[1], "post_only": rest[2]}
         answer = ctx.submit(OrderIntent(instrument=place, side=Side(side), qty=what.qty(lots), reduce_only=reduce_only, **more))
         if isinstance(answer, Approved):
+            self.orders[answer.order_id] = (action, what.lots(answer.qty), price, ctx.now_ns)
             self.sent = max(self.sent, answer.order_id)
 
     def on_fill(self, fill: Any, ctx: Any) -> None:
