@@ -27,8 +27,17 @@ def features() -> None:
         Program(feature_set(name)).compute(np.zeros(2, EVENT))
 
 
+def world() -> None:
+    from datetime import date
+
+    from edgesmith.worlds.scenarios import find_scenario
+    from edgesmith.worlds.world import World
+
+    World(find_scenario("demo"), 1, date(2026, 1, 5), 1).hour(0)
+
+
 # Longest first: the pool takes them in this order.
-STEPS: tuple[Callable[[], None], ...] = (engine, features)
+STEPS: tuple[Callable[[], None], ...] = (world, engine, features)
 
 
 def main() -> None:

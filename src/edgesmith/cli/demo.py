@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,15 +55,9 @@ def demo_command(
     result = run_backtest(partitions, Baseline(), config, runs)
     assert result.folder is not None
     show_metrics(result.manifest)
-    report = write_report(result.folder, discovery=_plain(found), truth=truth_of(partitions), title="edgesmith demo")
+    found.save(result.folder)
+    report = write_report(result.folder, truth=truth_of(partitions))
     say(f"[bold]4 report[/]     {report}")
-
-
-def _plain(found: Any) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = msgspec.to_builtins(found)
-    return plain
 
 
 def _simulated(lake: Path, seed: int, hours: int | None) -> list[Partition]:

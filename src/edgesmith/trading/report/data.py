@@ -23,15 +23,15 @@ def data_view(run: RunRecord) -> dict[str, Any]:
         ("Last event", formats.instant(data.last_ns) + " UTC" if span_ns is not None else formats.UNKNOWN),
         ("Span", formats.duration(span_ns)),
         ("Events", formats.count(data.events)),
-        *((f"Clock skew, {name}", formats.duration(skew_ns)) for name, skew_ns in data.clock_skew_ns.items()),
         ("Fingerprint", data.fingerprint or formats.UNKNOWN),
     ]
-    partitions = [_partition(entry) for entry in data.partitions[:PARTITIONS_MAX]]
+    partitions = [_partition(entry, data.clock_skew_ns) for entry in data.partitions[:PARTITIONS_MAX]]
     return {
         "facts": facts,
         "partitions": partitions,
         "partitions_total": len(data.partitions),
-        "has_details": any(row["rows"] != formats.UNKNOWN or row["skew"] for row in partitions),
+        "has_details": any(row["rows"] != formats.UNKNOWN for row in partitions),
+        "has_skew": any(row["skew"] for row in partitions),
         "skew_warning": any(row["skew_negative"] for row in partitions) or any(ns < 0 for ns in data.clock_skew_ns.values()),
     }
 
@@ -55,9 +55,9 @@ def instrument_keys(run: RunRecord) -> list[tuple[str, str]]:
     return keys
 
 
-def _partition(entry: Any) -> dict[str, Any]:
+def _partition(entry: Any, skews_ns: Mapping[str, int]) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
-        return {"name": str(entry), "rows": formats.UNKNOWN, "skew": "", "clocks": "", "skew_negative": False, "checksum": ""}
+        entry = {"key": str(entry), "clock": {"skew_ns_p50": skews_ns.get(str(entry))}}
     key = entry.get("key", entry)
     name = (
         key if isinstance(key, str) else " ".join(str(key[part]) for part in ("venue", "symbol", "stream", "day") if part in key)
@@ -75,8 +75,10 @@ def _partition(entry: Any) -> dict[str, Any]:
 
 
 def _clock_words(clock: Mapping[str, Any]) -> str:
+    if "event_clock" not in clock:
+        return ""
     if clock.get("event_clock") == "receive":
         return "the venue sent no time; our receive time stands in"
     if clock.get("recv_clock") == "venue":
         return "no receive time recorded; the venue's time stands in"
-    return "venue and receive time recorded" if clock else ""
+    return "venue and receive time recorded"
