@@ -24,6 +24,7 @@ demo: $(READY) ## simulate (or import DATA=capture.gz), compute, discover, backt
 	@$(BIN)/edgesmith demo $(if $(DATA),--data $(DATA))
 
 test: lint ## lint, then every test
+	@sh tests/servers/install_chromium.sh
 	@EDGESMITH_CACHE_DIR=$(TEST_CACHE) $(BIN)/python tests/warm.py
 	@EDGESMITH_CACHE_DIR=$(TEST_CACHE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
