@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,7 @@ class Noise(CompiledStrategy):
         draw = (view.memory[0] + 1.0) * 16807.0 % 2147483647.0
         view.memory[0] = draw
         if draw % 100.0 < 6.0:
-            size = (draw // 100.0 % 11.0 - 5.0) * 0.002
-            return size
+            return (draw // 100.0 % 11.0 - 5.0) * 0.002
         if draw % 100.0 < 20.0 and view.bid_price > 0.0:
             view.intents = 1
             view.intent_side[0] = 1 if draw // 100.0 % 2.0 == 0.0 else -1
@@ -55,7 +53,7 @@ class Curious(Scripted):
 
     def __init__(self, seed: int, streams: tuple[Stream, ...] = tuple(Stream)) -> None:
         super().__init__({})
-        self.random, self.seen, self.streams = random.Random(seed), [], streams  # type: ignore[misc]
+        self.random, self.seen, self.streams = np.random.default_rng(seed), [], streams  # type: ignore[misc]
         self.prices: dict[int, float] = {}
 
     def on_event(self, event: Any, ctx: Any) -> None:
@@ -81,7 +79,7 @@ class Curious(Scripted):
     def look(self, ctx: Any, rate: float) -> None:
         self.seen.append((ctx.now_ns, ctx.position_qty(0), ctx.position_qty(1), *ctx.features.tolist()))
         if self.random.random() < 0.02:
-            place = self.random.randrange(2)
+            place = int(self.random.integers(2))
             position = ctx.position(place)
             entry = position.entry_price if position.qty else 0.0
             self.seen.append((ctx.equity, position.qty, position.pending_qty, entry, position.unrealized_pnl))
@@ -89,19 +87,19 @@ class Curious(Scripted):
             self.act(ctx)
 
     def act(self, ctx: Any) -> None:
-        place, side = self.random.choice(sorted(self.prices)), Side(self.random.choice([-1, 1]))
+        place, side = int(self.random.choice(sorted(self.prices))), Side(int(self.random.choice([-1, 1])))
         what, draw = ctx.instruments[place], self.random.random()
-        qty, reduce_only = what.qty(self.random.randint(1, 9)), self.random.random() < 0.2
+        qty, reduce_only = what.qty(int(self.random.integers(1, 10))), self.random.random() < 0.2
         if draw < 0.4:
             answer = ctx.submit(OrderIntent(instrument=place, side=side, qty=qty, reduce_only=reduce_only))
         elif draw < 0.8:
-            price = round(self.prices[place] + self.random.randint(-3, 3) * 0.1, 1)
+            price = round(self.prices[place] + int(self.random.integers(-3, 4)) * 0.1, 1)
             kind = OrderType.LIMIT
             answer = ctx.submit(
                 OrderIntent(instrument=place, side=side, qty=qty, order_type=kind, price=price, reduce_only=reduce_only)
             )
         else:
-            answer = ctx.cancel(self.random.randint(1, 40))
+            answer = ctx.cancel(int(self.random.integers(1, 41)))
         self.seen.append(repr(answer))
 
 

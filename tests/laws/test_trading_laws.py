@@ -136,7 +136,7 @@ def test_mirrored_market_mirrors_the_run() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_takers_never_beat_the_touch_and_nobody_beats_a_limit(seed: int) -> None:
-    engine, strategy, events, fills = scripted_run(seed, SLOW)
+    _, strategy, events, fills = scripted_run(seed, SLOW)
     quotes = events[events["kind"] == Stream.BBO]
     matched: dict[int, int] = {}
     assert 0 < np.count_nonzero(fills["is_maker"]) < len(fills)
@@ -161,7 +161,7 @@ def test_takers_never_beat_the_touch_and_nobody_beats_a_limit(seed: int) -> None
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_takers_eat_displayed_size_tick_by_tick(seed: int) -> None:
-    _, strategy, events, fills = scripted_run(seed, SLOW)
+    _, _, events, fills = scripted_run(seed, SLOW)
     quotes = events[events["kind"] == Stream.BBO]
     taken: dict[tuple[int, int], int] = {}
     for fill in fills[fills["is_maker"] == 0]:
@@ -224,7 +224,7 @@ def test_the_future_never_changes_the_past(driver_of: Any) -> None:
     other = other[other["ts_recv"] > events["ts_recv"][cut]]
     known = []
     for later in (events[:0], events[cut + 1 :], other):
-        engine = engine_of(driver_of(), instruments, execution=HONEST, risk=TIGHT_RISK)
+        engine = engine_of(FORMS[form](), instruments, execution=HONEST, risk=TIGHT_RISK)
         engine.feed(joined([events[: cut + 1], later]))
         known.append((decisions_of(engine), fills_of(engine)))
     prefix_decisions, prefix_fills = known[0]

@@ -158,7 +158,8 @@ from edgesmith.trading.backtest import backtest
 from edgesmith.trading.engine import EngineConfig
 from edgesmith.trading.strategy import configure
 strategy = configure(find_strategy("baseline"), {{"momentum_threshold_ratio": 1e-6, "spread_bps_max": 100.0, "order_qty": 0.1}})
-result = backtest(Catalog(Path({str(tmp_path / "data")!r})).partitions(), strategy, EngineConfig(), runs_root=Path({str(tmp_path)!r}))
+root = Path({str(tmp_path)!r})
+result = backtest(Catalog(root / "data").partitions(), strategy, EngineConfig(), runs_root=root)
 print(json.dumps(result.manifest, sort_keys=True))
 """
     first, second = in_a_process(code, PYTHONHASHSEED="1"), in_a_process(code, PYTHONHASHSEED="2")
