@@ -73,8 +73,8 @@ def _same_work(options: Options) -> list[Row]:
     rate_check(honest, EVENTS_PER_S)
     for row in others:
         if row.seconds:
-            same_check(row, "fills", row.facts["fills"], ours.facts["fills"])
-            same_check(row, "pnl", row.facts["pnl"], ours.facts["pnl"], PNL_TOLERANCE)
+            same_check(row, "fills", row.fact("fills"), ours.fact("fills"))
+            same_check(row, "pnl", row.fact("pnl"), ours.fact("pnl"), PNL_TOLERANCE)
         if row.who.startswith("hftbacktest"):
             faster_check(row, HFTBACKTEST_RATIO)
     return found
@@ -104,14 +104,14 @@ def _nautilus(options: Options) -> list[Row]:
     )
     ours, nautilus = found
     if nautilus.seconds:
-        same_check(nautilus, "fills", nautilus.facts["fills"], ours.facts["fills"])
+        same_check(nautilus, "fills", nautilus.fact("fills"), ours.fact("fills"))
     faster_check(nautilus, NAUTILUS_RATIO)
     return found
 
 
 def _ours(who: str, work: dict[str, Any], preset: str, count: int, note: str = "") -> Contestant:
     prepare = "benchmarks.bench_backtest:prepare_edgesmith"
-    return Contestant(who=who, prepare=prepare, options={**work, "preset": preset}, count=count, note=note)
+    return Contestant(who=who, prepare=prepare, options={**work, "preset": preset}, count=count, ours=True, note=note)
 
 
 def ema_cross(fast_events: int, slow_events: int) -> CompiledStrategy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,8 +38,8 @@ def rows(options: Options) -> list[Row]:
         words = (error.stderr or "").strip().splitlines()
         demo.error = words[-1] if words else str(error)
         return [demo, first]
-    at_most_check(demo, "compile s", demo.facts["compile_s_median"], COMPILE_SECONDS_MAX, "s")
-    at_most_check(first, "first event s", sorted(first.seconds)[len(first.seconds) // 2], FIRST_EVENT_SECONDS_MAX, "s")
+    at_most_check(demo, "compile s", statistics.median(demo.seconds), COMPILE_SECONDS_MAX, "s")
+    at_most_check(first, "first event s", statistics.median(first.seconds), FIRST_EVENT_SECONDS_MAX, "s")
     return [demo, first]
 
 
@@ -59,12 +60,7 @@ def _measure(repeats: int, demo: Row, first: Row) -> None:
             _seconds(["-c", FIRST_EVENT], folder, environment)
             first.seconds.append(round(_seconds(["-c", FIRST_EVENT], folder, environment), 4))
     demo.seconds = [round(cold - warm, 4) for cold, warm in zip(cold_s, warm_s, strict=True)]
-    middle = len(cold_s) // 2
-    demo.facts = {
-        "cold_s_median": round(sorted(cold_s)[middle], 3),
-        "warm_s_median": round(sorted(warm_s)[middle], 3),
-        "compile_s_median": sorted(demo.seconds)[middle],
-    }
+    demo.facts = [{"cold_s": round(cold, 3), "warm_s": round(warm, 3)} for cold, warm in zip(cold_s, warm_s, strict=True)]
 
 
 def _seconds(command: list[str], folder: Path, environment: dict[str, str]) -> float:

@@ -32,6 +32,7 @@ def rows(options: Options) -> list[Row]:
             count=frames,
             unit="frames",
             environment=environment,
+            ours=who.startswith("edgesmith"),
             note=note,
         )
         for who, prepare, environment in (

@@ -47,7 +47,7 @@ def _measured(module: str, options: Options) -> list[Row]:
             seconds=[float(value) for value in one["seconds"]],
             note=one["work"],
         )
-        for one in done.facts["rows"]
+        for one in done.fact("rows")
     ]
 
 

@@ -33,6 +33,7 @@ def rows(options: Options) -> list[Row]:
             prepare="benchmarks.bench_python:prepare_bars",
             options={"events": options.events},
             count=options.events,
+            ours=True,
         ),
     ]
     if options.peers:
@@ -65,6 +66,7 @@ def _ours(who: str, options: Options, fast: int, slow: int, note: str) -> Contes
         prepare="benchmarks.bench_python:prepare_events",
         options={"events": options.events, "fast_events": fast, "slow_events": slow},
         count=options.events,
+        ours=True,
         note=note,
     )
 

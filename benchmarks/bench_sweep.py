@@ -48,8 +48,8 @@ def rows(options: Options) -> list[Row]:
     for row in found[1:]:
         faster_check(row, VECTORBT_RATIO)
         if row.seconds:
-            theirs = row.facts["fills"]
-            ours = {pair: found[0].facts["fills"][pair] for pair in theirs}
+            theirs = row.fact("fills")
+            ours = {pair: found[0].fact("fills")[pair] for pair in theirs}
             same_check(row, "fills of the timed pairs", sum(theirs.values()), sum(ours.values()))
     return found
 

@@ -39,7 +39,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """What one side did. `seconds` holds every timed run; `faster_ratio` is our rate over its rate, median of the rounds."""
+    """What one side did, every round: `seconds` and `facts`; `faster_ratio` is our rate over its rate, median of the rounds."""
 
     who: str
     count: int
@@ -47,7 +47,7 @@ class Row(msgspec.Struct, kw_only=True):
     seconds: list[float] = []
     faster_ratio: float | None = None
     checks: list[Check] = []
-    facts: dict[str, Any] = {}
+    facts: list[dict[str, Any]] = []
     note: str = ""
     error: str = ""
 
@@ -55,6 +55,14 @@ class Row(msgspec.Struct, kw_only=True):
     def rate(self) -> float:
         """Return units of work per second at the median; 0 where nothing was timed."""
         return self.count / statistics.median(self.seconds) if self.seconds else 0.0
+
+    def fact(self, name: str) -> Any:
+        """Return a fact that is the same every round."""
+        return self.facts[-1][name]
+
+    def median_fact(self, name: str) -> float:
+        """Return the median of a measured fact over the rounds."""
+        return statistics.median(facts[name] for facts in self.facts)
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +74,9 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     unit: str = "events"
     environment: str = ""
-    # The process cannot run twice (NautilusTrader keeps what it did): a new one for every round.
+    # Another way to use edgesmith, or other work: its time is not compared with ours.
+    ours: bool = False
+    # A new process for every round: NautilusTrader cannot run twice, and memory is only clean the first time.
     once: bool = False
     note: str = ""
 
@@ -131,7 +141,9 @@ class _Process:
 
 def race(contestants: list[Contestant], repeats: int) -> list[Row]:
     """Run every side `repeats` times in turns; the first is ours, and the others are compared with it."""
-    rows = [Row(who=one.who, count=one.count, unit=one.unit, note=one.note, seconds=[], checks=[]) for one in contestants]
+    rows = [
+        Row(who=one.who, count=one.count, unit=one.unit, note=one.note, seconds=[], facts=[], checks=[]) for one in contestants
+    ]
     processes: list[_Process | None] = []
     try:
         for one, row in zip(contestants, rows, strict=True):
@@ -143,8 +155,9 @@ def race(contestants: list[Contestant], repeats: int) -> list[Row]:
         for process in processes:
             if process is not None:
                 process.close()
-    for row in rows[1:]:
-        compare(rows[0], row)
+    for one, row in zip(contestants[1:], rows[1:], strict=True):
+        if not one.ours:
+            compare(rows[0], row)
     return rows
 
 
@@ -171,7 +184,7 @@ def _take_turn(contestant: Contestant, row: Row, process: _Process | None) -> No
         if contestant.once:
             turn.close()
     row.seconds.append(round(answer["seconds"], 9))
-    row.facts = answer["facts"]
+    row.facts.append(answer["facts"])
 
 
 def compare(ours: Row, other: Row) -> None:
