@@ -223,7 +223,7 @@ def test_open_orders_are_capped_and_exits_keep_their_places() -> None:
     def flood(ctx: Any) -> Any:
         return [ctx.limit(Side.BUY, 0.001, 1500.0) for _ in range(60)]
 
-    rows = still(10) + [bbo(T0 + 200 * MS, 1960.0, 1960.1, 9.0, 9.0), bbo(T0 + 201 * MS, 1960.0, 1960.1, 9.0, 9.0)]
+    rows = [*still(10), bbo(T0 + 200 * MS, 1960.0, 1960.1, 9.0, 9.0), bbo(T0 + 201 * MS, 1960.0, 1960.1, 9.0, 9.0)]
     answers, engine = ask({1: buy(0.01), 3: flood}, rows, RiskConfig(max_positions=9, cooldown_events=0))
     refused = [answer for answer in answers[1] if isinstance(answer, Refused)]
     assert refused == [Refused(Reason.MAX_OPEN_ORDERS)] * 4
