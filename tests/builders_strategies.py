@@ -45,6 +45,18 @@ class Noise(CompiledStrategy):
         return np.nan
 
 
+class Flip(CompiledStrategy):
+    """Turns its position at every quote."""
+
+    name = "flip"
+    streams = (Stream.BBO,)
+
+    @staticmethod
+    def decide(view: Any) -> float:
+        """Return the other side."""
+        return -0.001 if view.position_qty > 0.0 else 0.001
+
+
 class Curious(Scripted):
     """Looks at everything a context shows, acts at random wherever it is woken, and writes down what it saw."""
 
