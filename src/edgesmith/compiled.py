@@ -83,6 +83,11 @@ class _cache_folder:  # noqa: N801 - reads as a verb where it is used
         numba_config.CACHE_DIR = self._before
 
 
+def is_compiled(path: Path) -> bool:
+    """Return whether the cache holds compiled code of the module at `path` as it stands."""
+    return any((cache_root() / "numba" / source_digest(path)).rglob("*.nbc"))
+
+
 @functools.cache
 def source_digest(path: Path) -> str:
     """Return 16 hex digits that change when `path`, or any edgesmith module it imports, changes."""

@@ -13,14 +13,16 @@ from edgesmith.cli.discover import discovery_config, run_discovery, show_cells, 
 from edgesmith.cli.features import program_of_sets
 from edgesmith.cli.output import console, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, DEFAULT_RUNS, LakeOption, RunsOption
+from edgesmith.cli.warm import engine_compiling
 from edgesmith.errors import DataError, InputError
 
 if TYPE_CHECKING:
+    from edgesmith.evaluation.matrix import MatrixFile
+    from edgesmith.features.program import Program
     from edgesmith.lake.catalog import Partition
 
 SCENARIO = "demo"
-SETS = ["base", "flow"]
-SEARCHED = ["stationary"]
+SETS = ["stationary"]
 # Horizons the demo world has enough independent blocks for.
 HORIZONS_S = [0.5, 1.0, 5.0, 10.0]
 # Lines of a capture looked at to see what it is a capture of.
@@ -35,22 +37,21 @@ def demo_command(
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
     """Simulate a market (or import DATA), compute features, search for edges, run a strategy, write one report."""
-    from edgesmith.evaluation.matrix import compute_matrix
     from edgesmith.strategies.baseline import Baseline
     from edgesmith.trading.report import write_report
 
     say = partial(console().print, soft_wrap=True)
-    partitions = _simulated(lake, seed, hours) if data is None else _captured(lake, data)
-    say(f"[bold]1 data[/]       {_describe(partitions)}")
-    program = program_of_sets(SETS)
-    with progress("features", "events") as advance:
-        files = compute_matrix(lake, partitions, program, progress=advance)
-    rows = sum(file.rows for file in files)
-    state = "computed" if any(file.computed for file in files) else "already there"
-    say(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
-    found, _ = run_discovery(partitions, program_of_sets(SEARCHED), discovery_config(HORIZONS_S, None, None, 1), runs)
-    show_cells(found)
-    say(f"[bold]3 discovery[/]  {found.sentence}")
+    with engine_compiling():
+        partitions = _simulated(lake, seed, hours) if data is None else _captured(lake, data)
+        say(f"[bold]1 data[/]       {_describe(partitions)}")
+        program = program_of_sets(SETS)
+        files = _computed(lake, partitions, program)
+        rows = sum(file.rows for file in files)
+        state = "computed" if any(file.computed for file in files) else "already there"
+        say(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
+        found, _ = run_discovery(partitions, program, discovery_config(HORIZONS_S, None, None, 1), runs)
+        show_cells(found)
+        say(f"[bold]3 discovery[/]  {found.sentence}")
     config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)
     result = run_backtest(partitions, Baseline(), config, runs)
     assert result.folder is not None
@@ -58,6 +59,13 @@ def demo_command(
     found.save(result.folder)
     report = write_report(result.folder, truth=truth_of(partitions))
     say(f"[bold]4 report[/]     {report}")
+
+
+def _computed(lake: Path, partitions: list[Partition], program: Program) -> list[MatrixFile]:
+    from edgesmith.evaluation.matrix import compute_matrix
+
+    with progress("features", "events") as advance:
+        return compute_matrix(lake, partitions, program, progress=advance)
 
 
 def _simulated(lake: Path, seed: int, hours: int | None) -> list[Partition]:
