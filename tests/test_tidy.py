@@ -23,7 +23,7 @@ ADR_LINES_MAX = 60
 # The event loop and its hand-fused rival: splitting either costs what it is there for.
 LONG_FUNCTIONS: dict[str, int] = {
     "benchmarks/bench_features.py::fused_by_hand": 75,
-    "src/edgesmith/trading/kernel.py::advance": 79,
+    "src/edgesmith/trading/kernel.py::advance": 78,
 }
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "handy", "stuff"}

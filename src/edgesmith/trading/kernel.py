@@ -215,6 +215,14 @@ def _begin_bar(run, books, now):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _end_bar(run, books, fills):  # type: ignore[no-untyped-def]
+    """Let time reach the end of the bar; returns how many reports that delivered."""
+    run.now = max(run.now, run.bar_end)
+    roll_day(run)
+    return deliver_reports(run, books, fills, run.now)
+
+
+@kernel
 def _update_bar(book, event):  # type: ignore[no-untyped-def]
     if event.kind == KIND_BBO:
         mid = 0.5 * (event.bid_price + event.ask_price)
@@ -394,9 +402,7 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, c
                 return
             if run.bar_ns > 0 and now >= run.bar_end:
                 if run.bar_end > 0:
-                    run.now = max(run.now, run.bar_end)
-                    roll_day(run)
-                    delivered = deliver_reports(run, books, fills, run.now)
+                    delivered = _end_bar(run, books, fills)
                     _stop(run, index, 0, STOP_REPORT if delivered > 0 and run.wake_reports else STOP_BAR)
                     return
                 _begin_bar(run, books, now)
