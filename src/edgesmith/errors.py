@@ -8,6 +8,7 @@ EdgesmithError
 │   └── OrderingError       events out of order or duplicated
 ├── StrategyError     user strategy code failed: fix the strategy (exit code 2)
 ├── TransportError    the network or a venue failed: retry later (exit code 5)
+├── WorkerError       worker processes keep dying: free memory or use fewer (exit code 7)
 └── HaltError         a limit was reached: the run must stop (exit code 6)
 
 Every message says what it was, what was expected and what to do.
@@ -69,3 +70,9 @@ class HaltError(EdgesmithError):
     """A limit was reached and the run must stop."""
 
     exit_code = 6
+
+
+class WorkerError(EdgesmithError):
+    """Worker processes keep dying; with more memory or fewer workers it may work."""
+
+    exit_code = 7
