@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.domain.events import EVENT_CLASSES, PAYLOAD_FIELDS, Stream
 from edgesmith.domain.fills import Bar, Fill, Position
 from edgesmith.domain.orders import OrderIntent, OrderOrigin, OrderType, Reason, Side
 from edgesmith.domain.units import MONEY_SCALE
@@ -25,6 +24,7 @@ from edgesmith.trading.guards import ErrorGuard
 from edgesmith.trading.kernel import DECISIONS_ROOM, FILLS_ROOM, LOTS_LIMIT
 from edgesmith.trading.recorder import BUFFER_ROWS
 from edgesmith.trading.risk import Approved, Refused
+from edgesmith.trading.shown import SHOWN_EVENTS, shown_events
 from edgesmith.trading.state import STOP_BAR, STOP_CHUNK_END, STOP_REPORT
 from edgesmith.trading.strategy import BAR_NS_MIN, PythonStrategy
 
@@ -55,6 +55,10 @@ class PythonDriver:
         self._saved_run, self._saved_books = self._run_bytes.copy(), self._books_bytes.copy()
         self._known_books = self._saved_books.view(engine.books.dtype)
         self._known_now = self._saved_run.view(engine.run.dtype)["now"]
+        # Views of single fields: ten times faster to read than the record.
+        self._at, self._why, self._due = engine.run["index"], engine.run["stop_reason"], engine.run["next_due"]
+        self._now, self._ended = engine.run["now"], engine.run["ended_used"]
+        self._window = WINDOW_FIRST
         self._run["wake_reports"] = 1
         self._run["bar_ns"] = self._strategy.bar_ns
         self._ctx = Context(self, engine.instruments)
@@ -74,25 +78,37 @@ class PythonDriver:
         if len(self._row_before) != features.shape[1]:
             self._row_before = np.full(features.shape[1], np.nan)
         self._events, self._features, self._nows = events, features, None
-        shown = _shown_events(events, self._strategy.streams)
-        count, window, begin = len(events), WINDOW_FIRST, 0
-        while begin < count:
-            if self._strategy.streams:
-                self._snapshot(begin)
-            self._step(min(count, begin + window) if self._strategy.streams else count)
-            end = int(self._run["index"])
-            reason = int(self._run["stop_reason"])
-            acted_at = self._show(shown, begin, end)
-            if acted_at >= 0:
-                begin, window = acted_at + 1, WINDOW_FIRST
-                self._settle()
-                continue
-            begin, window = end, min(window * 2, WINDOW_LAST)
-            self._ahead = False
-            self._react(reason, end)
+        count = len(events)
+        if self._strategy.streams:
+            for first in range(0, count, SHOWN_EVENTS):
+                self._feed_shown(first, min(first + SHOWN_EVENTS, count))
+        else:
+            self._feed_unseen(count)
         self._index = count - 1
         # A copy: the engine writes the next chunk's rows into the same memory.
         self._row_before = self.feature_row().copy()
+
+    def _feed_shown(self, first: int, last: int) -> None:
+        shown = shown_events(self._events[first:last], self._strategy.streams)
+        begin = first
+        while begin < last:
+            self._snapshot()
+            self._step(min(last, begin + self._window))
+            end, reason = int(self._at[0]), int(self._why[0])
+            acted_at = self._show(shown, begin - first, end - first, begin)
+            if acted_at >= 0:
+                begin, self._window = acted_at + 1, WINDOW_FIRST
+                self._settle()
+                continue
+            begin, self._window = end, min(self._window * 2, WINDOW_LAST)
+            self._ahead = False
+            self._react(reason, end)
+
+    def _feed_unseen(self, count: int) -> None:
+        # A strategy that sees no events can only act at a report or a bar.
+        while int(self._at[0]) < count:
+            self._step(count)
+            self._react(int(self._why[0]), int(self._at[0]))
 
     def stop(self, engine: Engine) -> None:
         """Let the strategy finish; its orders are refused from here on."""
@@ -106,20 +122,16 @@ class PythonDriver:
             engine.recorder.fills, engine.recorder.decisions, engine.curves.equity, engine.curves.prices,
         )  # fmt: skip
 
-    def _snapshot(self, begin: int) -> None:
+    def _snapshot(self) -> None:
         self._saved_run[:] = self._run_bytes
         self._saved_books[:] = self._books_bytes
         self._ahead = True
-        self._begin = begin
 
-    def _show(self, shown: list[Any], begin: int, end: int) -> int:
-        """Show events [begin, end); returns the one at which the strategy acted, or -1."""
-        if not self._strategy.streams:
-            return -1
+    def _show(self, shown: list[Any], begin: int, end: int, first: int) -> int:
+        """Show `shown[begin:end]`, the first being event `first`; returns the event at which the strategy acted, or -1."""
         on_event, ctx = self._strategy.on_event, self._ctx
         self._acted = False
-        index = begin
-        for event in shown[begin:end]:
+        for index, event in enumerate(shown[begin:end], first):
             if event is not None:
                 self._index = index
                 try:
@@ -128,7 +140,6 @@ class PythonDriver:
                     self.errors.contain(error, "on_event", self.now_ns(), event)
                 if self._acted:
                     return index
-            index += 1
         return -1
 
     def _react(self, reason: int, end: int) -> None:
@@ -149,7 +160,7 @@ class PythonDriver:
     def _settle(self) -> None:
         """Deliver what fell due at this very instant (execution without latency), until nothing more does."""
         for _ in range(SETTLE_ROUNDS_MAX):
-            if int(self._run["next_due"]) > int(self._run["now"]):
+            if self._due[0] > self._now[0]:
                 return
             call_deliver_reports(self._engine.run, self._engine.books, self._engine.recorder.fills)
             self._tell_reports()
@@ -162,7 +173,7 @@ class PythonDriver:
         for line in self._engine.recorder.fills[self._seen_fills : int(self._run["fills_used"])]:
             self._seen_fills += 1
             self._call("on_fill", self._strategy.on_fill, self._fill(line))
-        for place in range(int(self._run["ended_used"])):
+        for place in range(int(self._ended[0])):
             order_id, reason = int(self._run["ended_id"][place]), Reason(int(self._run["ended_reason"][place]))
             self._call("on_order_end", self._strategy.on_order_end, order_id, reason)
         self._run["ended_used"] = 0
@@ -290,15 +301,3 @@ class PythonDriver:
         self._step(self._index + 1)
         self._ahead = False
         self._acted = True
-
-
-def _shown_events(events: NDArray[Any], streams: tuple[Stream, ...]) -> list[Any]:
-    """Return one object per event of a subscribed stream, None for the others."""
-    shown = np.empty(len(events), dtype=object)
-    plain = np.asarray(events)
-    for stream in streams:
-        rows = np.flatnonzero(plain["kind"] == int(stream))
-        chosen = plain[rows]
-        columns = [chosen[name].tolist() for name in ("ts_event", "ts_recv", "instrument", *PAYLOAD_FIELDS[stream])]
-        shown[rows] = list(map(EVENT_CLASSES[stream], *columns))
-    return shown.tolist()
