@@ -67,11 +67,15 @@ def map_ordered(
 
 
 def _counted(results: Generator[Result], total: int | None, progress: Progress | None) -> Generator[Result]:
+    # Here and below: what the caller was given is let go before the next is waited for, or one more would be in memory.
+    done = 0
     with closing(results):
-        for done, result in enumerate(results, 1):
+        for result in results:
+            done += 1
             if progress is not None:
                 progress(done, total)
             yield result
+            del result
 
 
 def _serial(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
@@ -82,6 +86,7 @@ def _serial(function: Callable[[Item], Result], items: Iterable[Item]) -> Genera
             _name_item(error, number, item)
             raise
         yield result
+        del result
 
 
 def _new_processes(workers: int) -> Executor:
@@ -128,7 +133,6 @@ def _pooled(
             breaks = 0
             tasks.popleft()
             yield result
-            # The caller has it; holding it here would keep one result more in memory.
             del result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

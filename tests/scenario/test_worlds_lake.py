@@ -63,7 +63,7 @@ def test_an_interrupted_world_leaves_no_half_day(tmp_path: Path) -> None:
 
     world = World(find_scenario("null_plain"), seed=1, start_day=START_DAY, hours=30, rate=0.02)
     with pytest.raises(KeyboardInterrupt):
-        write_world(world, tmp_path, stop)
+        write_world(world, tmp_path, progress=stop)
     whole = Catalog(tmp_path).partitions()
     assert {partition.key.day for partition in whole} == {START_DAY} and len(whole) == len(Stream)
     assert all(partition.meta.truth is not None and partition.meta.truth["hours"] == 24 for partition in whole)

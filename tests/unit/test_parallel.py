@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -62,6 +63,30 @@ def test_an_exception_comes_in_its_place_and_names_the_item(mode: Mode, workers:
         next(results)
     assert caught.value.__notes__ == ["while working on item 5: 5"]
     assert list(results) == []
+
+
+class Box:
+    """Something whose life can be watched."""
+
+    def __init__(self, item: int) -> None:
+        self.item = item
+
+
+@pytest.mark.parametrize(("mode", "workers"), [("serial", 1), ("threads", 1), ("threads", 2)])
+def test_results_the_caller_dropped_are_not_kept(mode: Mode, workers: int) -> None:
+    handed_out: weakref.WeakSet[Box] = weakref.WeakSet()
+    alive = 0
+
+    def items() -> Iterator[int]:
+        nonlocal alive
+        for item in range(20):
+            alive = max(alive, len(handed_out))
+            yield item
+
+    for box in map_ordered(Box, items(), workers=workers, mode=mode):
+        handed_out.add(box)
+        del box
+    assert alive == 0, "when the next item is taken, what was handed out before is gone"
 
 
 def test_leaving_early_ends_the_workers() -> None:

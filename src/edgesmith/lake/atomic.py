@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,15 +46,24 @@ def _acquire(descriptor: int, folder: Path, wait_s: float) -> None:
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file, then put it at `path` so that a crash leaves the old file or the new one."""
-    temporary = path.with_name(TEMPORARY_PREFIX + path.name)
+    write_together([(path, write)])
+
+
+def write_together(files: Sequence[tuple[Path, Callable[[Path], None]]]) -> None:
+    """Write several files, each as `write_atomically` does: all are whole on disk before the first is put in place."""
+    temporaries = [path.with_name(TEMPORARY_PREFIX + path.name) for path, _ in files]
     try:
-        write(temporary)
-        _sync(temporary)
-        temporary.replace(path)
+        for temporary, (_, write) in zip(temporaries, files, strict=True):
+            write(temporary)
+            _sync(temporary)
+        for temporary, (path, _) in zip(temporaries, files, strict=True):
+            temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    for folder in dict.fromkeys(path.parent for path, _ in files):
+        _sync(folder)
 
 
 def remove_leftovers(folder: Path) -> None:

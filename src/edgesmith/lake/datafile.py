@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from edgesmith.domain.events import STREAM_VERSION, Stream
 from edgesmith.errors import CorruptDataError, DataError
-from edgesmith.lake.rows import ContentHash, Rows
+from edgesmith.lake.rows import ContentHash, Rows, joined, take
 from edgesmith.lake.schema import PartitionKey, PartitionMeta, arrow_schema, content_columns
 
 # Small enough that a replay holds little per partition, large enough that per-group costs vanish.
@@ -33,38 +33,88 @@ _ENCODINGS = {
 
 def write_data(path: Path, key: PartitionKey, rows: Rows) -> None:
     """Write the rows of a partition; the same rows give the same bytes."""
-    table = _table(key, rows)
-    pq.write_table(
-        table,
-        path,
-        row_group_size=ROW_GROUP_ROWS,
-        version="2.6",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=[name for name in table.column_names if name not in _ENCODINGS],
-        column_encoding={name: encoding for name, encoding in _ENCODINGS.items() if name in table.column_names},
-        write_statistics=True,
-        write_page_checksum=True,
-        store_schema=False,
+    with DataWriter(path, key) as data:
+        data.write(rows)
+
+
+class DataWriter:
+    """Writes the rows of a partition as they come; how they are cut into pieces leaves no trace in the file."""
+
+    def __init__(self, path: Path, key: PartitionKey) -> None:
+        self._key = key
+        self._written = 0
+        self._waiting: Rows | None = None
+        schema = _stored_schema(key.stream)
+        self._file = pq.ParquetWriter(
+            path,
+            schema,
+            version="2.6",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[name for name in schema.names if name not in _ENCODINGS],
+            column_encoding={name: encoding for name, encoding in _ENCODINGS.items() if name in schema.names},
+            write_statistics=True,
+            write_page_checksum=True,
+            store_schema=False,
+        )
+
+    def write(self, rows: Rows) -> None:
+        """Add the next rows; those that do not fill a row group wait for more."""
+        if self._waiting is not None:
+            rows = joined(self._waiting, rows)
+        count = len(rows["ts_event"])
+        whole = count - count % ROW_GROUP_ROWS
+        for begin in range(0, whole, ROW_GROUP_ROWS):
+            self._write_group(_part(rows, begin, begin + ROW_GROUP_ROWS))
+        # Copied, or the few rows that wait would keep all they came with in memory.
+        self._waiting = take(rows, np.arange(whole, count)) if whole < count else None
+
+    def close(self) -> None:
+        """Write what waits, and the end of the file."""
+        if self._waiting is not None:
+            self._write_group(self._waiting)
+            self._waiting = None
+        self._file.close()
+
+    def __enter__(self) -> DataWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write_group(self, rows: Rows) -> None:
+        table = _table(self._key, rows, self._written)
+        self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._written += table.num_rows
+
+
+def _part(rows: Rows, begin: int, end: int) -> Rows:
+    return {name: column[begin:end] for name, column in rows.items()}
+
+
+def _stored_schema(stream: Stream) -> pa.Schema:
+    # As handed to Parquet: constant text as a dictionary, which costs nothing.
+    types = {name: pa.dictionary(pa.int8(), pa.string()) for name in ("exchange", "symbol", "stream")}
+    return pa.schema(
+        [pa.field(field.name, types.get(field.name, field.type), nullable=field.nullable) for field in arrow_schema(stream)]
     )
 
 
-def _table(key: PartitionKey, rows: Rows) -> pa.Table:
+def _table(key: PartitionKey, rows: Rows, first_seq: int) -> pa.Table:
     count = len(rows["ts_event"])
     fixed: dict[str, Any] = {
-        "seq": pa.array(np.arange(count)),
+        "seq": pa.array(np.arange(first_seq, first_seq + count)),
         "exchange": _constant(key.venue, count),
         "symbol": _constant(key.symbol, count),
         "stream": _constant(key.stream.label, count),
         "stream_version": pa.array(np.full(count, STREAM_VERSION, np.int8)),
     }
-    arrays, fields = [], []
-    for field in arrow_schema(key.stream):
+    schema = _stored_schema(key.stream)
+    arrays = []
+    for field in schema:
         column = fixed[field.name] if field.name in fixed else rows[field.name]
-        array = column if isinstance(column, pa.Array) else pa.array(column, from_pandas=field.nullable)
-        arrays.append(array)
-        fields.append(pa.field(field.name, array.type, nullable=field.nullable))
-    return pa.table(arrays, schema=pa.schema(fields))
+        arrays.append(column if isinstance(column, pa.Array) else pa.array(column, from_pandas=field.nullable))
+    return pa.table(arrays, schema=schema)
 
 
 def _constant(text: str, count: int) -> pa.Array:

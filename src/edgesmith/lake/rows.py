@@ -115,7 +115,7 @@ def ordered(rows: Rows, stream: Stream) -> Rows:
 def united(held: Rows, added: Rows) -> tuple[Rows, int]:
     """Return the union of two ordered sets of rows, and how many of `added` were new."""
     held_count = len(held["ts_event"])
-    both: Rows = {name: _joined(column, added[name]) for name, column in held.items()}
+    both = joined(held, added)
     total = len(both["ts_event"])
     order = _sort_order(both)
     if order is None:
@@ -163,10 +163,12 @@ def _bits(column: Any) -> NDArray[Any]:
     return bits
 
 
-def _joined(first: Any, second: Any) -> Any:
-    if isinstance(first, pa.Array):
-        return pa.concat_arrays([first, second])
-    return np.concatenate([first, second])
+def joined(first: Rows, second: Rows) -> Rows:
+    """Return the rows of `first`, then those of `second`."""
+    return {
+        name: pa.concat_arrays([column, second[name]]) if isinstance(column, pa.Array) else np.concatenate([column, second[name]])
+        for name, column in first.items()
+    }
 
 
 def _sorted(rows: Rows) -> Rows:

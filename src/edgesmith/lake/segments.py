@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from edgesmith.errors import DataError, InputError
 from edgesmith.lake.atomic import locked_folder, remove_leftovers, write_atomically
 from edgesmith.lake.datafile import read_rows, write_data
-from edgesmith.lake.rows import ContentHash, Rows, checked_rows, ordered, united
+from edgesmith.lake.figures import Figures, figures_of
+from edgesmith.lake.rows import Rows, checked_rows, ordered, united
 from edgesmith.lake.schema import (
     META_NAME,
     SIMULATED_VENUE,
@@ -66,8 +65,7 @@ def merge_partition(
     clock
         What the two clocks are; the skew is measured on the rows.
     """
-    if simulated != (key.venue == SIMULATED_VENUE):
-        raise InputError(f"{key}: simulated was {simulated}; simulated data, and only that, goes to venue '{SIMULATED_VENUE}'")
+    check_simulated(key, simulated)
     added = checked_rows(key, columns)
     given = len(added["ts_event"])
     added = ordered(added, key.stream)
@@ -78,15 +76,21 @@ def merge_partition(
             rows, new = added, len(added["ts_event"])
         else:
             rows, new = united(read_rows(folder, held), added)
-        meta = _new_meta(key, rows, held, source, clock, price_increment, qty_increment, truth)
+        meta = new_meta(key, figures_of(key, rows), held, source, clock, price_increment, qty_increment, truth)
         if meta != held:
             _commit(folder, meta, rows, held)
     return MergeResult(meta, rows_added=new, duplicates=given - new, changed=meta != held)
 
 
-def _new_meta(
+def check_simulated(key: PartitionKey, simulated: bool) -> None:
+    """Refuse simulated data for a real venue, and real data for the simulated one."""
+    if simulated != (key.venue == SIMULATED_VENUE):
+        raise InputError(f"{key}: simulated was {simulated}; simulated data, and only that, goes to venue '{SIMULATED_VENUE}'")
+
+
+def new_meta(
     key: PartitionKey,
-    rows: Rows,
+    figures: Figures,
     held: PartitionMeta | None,
     source: Source,
     clock: ClockRecord,
@@ -94,10 +98,7 @@ def _new_meta(
     qty_increment: str | None,
     truth: dict[str, Any] | None,
 ) -> PartitionMeta:
-    ts_event, ts_recv = rows["ts_event"], rows["ts_recv"]
-    checksum = ContentHash(key)
-    checksum.update(rows)
-    digest = checksum.hexdigest()
+    """Return the meta of a partition with these figures; raises where it contradicts the meta it `held`."""
     sources = {source}
     if held is not None:
         _check_agreement(key, held, clock, truth)
@@ -109,15 +110,15 @@ def _new_meta(
         stream=key.stream.label,
         symbol=key.symbol,
         day=key.day,
-        data_file=f"data-{digest[:12]}.parquet",
-        rows=len(ts_event),
-        ts_event_min=int(ts_event[0]),
-        ts_event_max=int(ts_event[-1]),
-        ts_recv_min=int(ts_recv.min()),
-        ts_recv_max=int(ts_recv.max()),
-        content_sha256=digest,
+        data_file=f"data-{figures.content_sha256[:12]}.parquet",
+        rows=figures.rows,
+        ts_event_min=figures.ts_event_min,
+        ts_event_max=figures.ts_event_max,
+        ts_recv_min=figures.ts_recv_min,
+        ts_recv_max=figures.ts_recv_max,
+        content_sha256=figures.content_sha256,
         sources=tuple(sorted(sources)),
-        clock=_measured(clock, ts_recv - ts_event),
+        clock=ClockRecord(clock.event_clock, clock.recv_clock, figures.skew_ns_min, figures.skew_ns_p50),
         price_increment=price_increment,
         qty_increment=qty_increment,
         simulated=key.venue == SIMULATED_VENUE,
@@ -136,12 +137,6 @@ def _check_agreement(key: PartitionKey, held: PartitionMeta, clock: ClockRecord,
         raise DataError(f"{key}: the lake holds a simulated world with another truth; write this one into another lake root")
 
 
-def _measured(clock: ClockRecord, skew_ns: NDArray[np.int64]) -> ClockRecord:
-    middle = (len(skew_ns) - 1) // 2
-    p50 = int(np.partition(skew_ns, middle)[middle])
-    return ClockRecord(clock.event_clock, clock.recv_clock, skew_ns_min=int(skew_ns.min()), skew_ns_p50=p50)
-
-
 def _common_increment(first: str | None, second: str | None) -> str | None:
     # The coarsest grid both lie on.
     if first is None or second is None or first == second:
@@ -157,8 +152,13 @@ def _commit(folder: Path, meta: PartitionMeta, rows: Rows, held: PartitionMeta |
     if held is None or held.data_file != meta.data_file:
         write_atomically(folder / meta.data_file, lambda path: write_data(path, meta.key, rows))
     write_atomically(folder / META_NAME, lambda path: _write_bytes(path, encode_meta(meta)))
+    remove_unnamed(folder, meta)
+
+
+def remove_unnamed(folder: Path, meta: PartitionMeta | None) -> None:
+    """Remove data files that `meta` does not name; call it only while holding the folder."""
     for data in folder.glob("data-*.parquet"):
-        if data.name != meta.data_file:
+        if meta is None or data.name != meta.data_file:
             data.unlink(missing_ok=True)
 
 
