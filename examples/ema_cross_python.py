@@ -27,7 +27,9 @@ class EmaCross(PythonStrategy):
 
     def on_start(self, ctx):
         """Set the averages up."""
-        self.weights = 2.0 / (self.config.fast_events + 1.0), 2.0 / (self.config.slow_events + 1.0)
+        self.fast_weight = 2.0 / (self.config.fast_events + 1.0)
+        self.slow_weight = 2.0 / (self.config.slow_events + 1.0)
+        self.warmup_events = self.config.slow_events
         self.mid = self.fast = self.slow = 0.0
         self.seen = 0
         self.wanted = 0.0
@@ -42,9 +44,9 @@ class EmaCross(PythonStrategy):
         if self.seen == 1:
             self.fast = self.slow = self.mid
             return
-        self.fast += self.weights[0] * (self.mid - self.fast)
-        self.slow += self.weights[1] * (self.mid - self.slow)
-        if self.seen <= self.config.slow_events or self.fast == self.slow:
+        self.fast += self.fast_weight * (self.mid - self.fast)
+        self.slow += self.slow_weight * (self.mid - self.slow)
+        if self.seen <= self.warmup_events or self.fast == self.slow:
             return
         target = self.config.order_qty if self.fast > self.slow else -self.config.order_qty
         if target != self.wanted:

@@ -6,6 +6,7 @@ entry is handed what never changes in a run once, as addresses. Both enter the s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,32 +27,44 @@ if TYPE_CHECKING:
     from edgesmith.trading.engine import Engine
 
 Enter = Callable[[NDArray[Any], NDArray[np.float64]], int]
+EnterUntil = Callable[[NDArray[Any], NDArray[np.float64], int], int]
 
 
 def chunk_entry(engine: Engine, decide: Any) -> Enter:
     """Return `enter(events, features)`, which advances `engine` over them and returns why it stopped."""
-    step = advance()
-    run, books, views, fills, decisions, curve, prices = _constant(engine)
-
-    def enter(events: NDArray[Any], features: NDArray[np.float64]) -> int:
-        step(run, books, views, events, features, len(events), fills, decisions, curve, prices, decide)
-        return int(run["stop_reason"][0])
-
-    return enter
+    enter_until = _plain_entry(_constant(engine), decide)
+    return lambda events, features: enter_until(events, features, len(events))
 
 
 def live_entry(engine: Engine, decide: Any) -> Enter:
     """Return `enter(events, features)`, which does the same 25 us sooner; it takes a second to compile."""
-    if JIT_DISABLED:
-        return chunk_entry(engine, decide)
-    compiled = _compiled(decide)
+    enter_until = stepwise_entry(engine, decide)
+    return lambda events, features: enter_until(events, features, len(events))
+
+
+def stepwise_entry(engine: Engine, decide: Any) -> EnterUntil:
+    """Return `enter(events, features, stop)`, which advances to event `stop` at most; as quick to enter as `live_entry`."""
     arrays = _constant(engine)
+    if JIT_DISABLED:
+        return _plain_entry(arrays, decide)
+    compiled = _compiled(decide)
     table = np.array([len(engine.instruments), *(array.ctypes.data for array in arrays)], np.int64)
 
-    def enter(events: NDArray[Any], features: NDArray[np.float64], _kept: Any = arrays) -> int:
+    def enter(events: NDArray[Any], features: NDArray[np.float64], stop: int, _kept: Any = arrays) -> int:
         # `_kept` keeps alive what the table points at.
-        stop_reason: int = compiled(table, events, features)
+        stop_reason: int = compiled(table, events, features, stop)
         return stop_reason
+
+    return enter
+
+
+def _plain_entry(arrays: tuple[NDArray[Any], ...], decide: Any) -> EnterUntil:
+    step = advance()
+    run, books, views, fills, decisions, curve, prices = arrays
+
+    def enter(events: NDArray[Any], features: NDArray[np.float64], stop: int) -> int:
+        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
+        return int(run["stop_reason"][0])
 
     return enter
 
@@ -72,10 +85,11 @@ def _address_as_pointer(_context: Any, _address: Any) -> Any:
 _pointer: Any = intrinsic(_address_as_pointer)
 
 
+@functools.cache
 def _compiled(decide: Any) -> Callable[..., int]:
     step = advance()
 
-    def enter(table, events, features):  # type: ignore[no-untyped-def]
+    def enter(table, events, features, stop):  # type: ignore[no-untyped-def]
         count = table[0]
         run = carray(_pointer(table[1]), (1,), RUN)
         books = carray(_pointer(table[2]), (count,), BOOK)
@@ -84,7 +98,7 @@ def _compiled(decide: Any) -> Callable[..., int]:
         decisions = carray(_pointer(table[5]), (BUFFER_ROWS,), DECISION)
         curve = carray(_pointer(table[6]), (MAX_CURVE,), CURVE)
         prices = carray(_pointer(table[7]), (MAX_CURVE * count,), PRICE_CURVE)
-        step(run, books, views, events, features, events.shape[0], fills, decisions, curve, prices, decide)
+        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
         return run[0].stop_reason
 
     # Not cached on disk: the address of `decide` is part of it.

@@ -55,26 +55,6 @@ def advance() -> Callable[..., None]:
 
 
 @functools.cache
-def advance_with(decide: Any) -> Callable[..., None]:
-    """Return `advance` with `decide` bound inside compiled code.
-
-    Handing a compiled function over from Python costs 25 us a call: nothing for a chunk of events, too much for one.
-    """
-    step = advance()
-    if JIT_DISABLED:
-        return functools.partial(_append, step, decide)
-
-    def bound(run, books, views, events, features, stop, fills, decisions, curve, prices):  # type: ignore[no-untyped-def]
-        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
-
-    return numba.njit(nogil=True)(bound)
-
-
-def _append(step: Callable[..., None], decide: Any, *arguments: Any) -> None:
-    step(*arguments, decide)
-
-
-@functools.cache
 def compile_decide(name: str, decide: Callable[..., float]) -> Any:
     """Compile a strategy's decision; StrategyError says in one line why it cannot be."""
     try:

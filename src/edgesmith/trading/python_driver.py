@@ -7,6 +7,7 @@ is put back to before the window and advanced again to exactly that event: the s
 
 from __future__ import annotations
 
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from edgesmith.errors import HaltError, InputError
 from edgesmith.trading.calls import call_cancel, call_deliver_reports, call_expected_lots, call_submit
 from edgesmith.trading.context import Context
 from edgesmith.trading.engine import Engine
-from edgesmith.trading.entry import advance_with, idle
+from edgesmith.trading.enter import stepwise_entry
+from edgesmith.trading.entry import idle
 from edgesmith.trading.guards import ErrorGuard
 from edgesmith.trading.kernel import DECISIONS_ROOM, FILLS_ROOM, LOTS_LIMIT
 from edgesmith.trading.recorder import BUFFER_ROWS
@@ -31,6 +33,8 @@ from edgesmith.trading.strategy import BAR_NS_MIN, PythonStrategy
 # Events compiled code runs ahead: short after an action, then doubling while the strategy stays quiet.
 WINDOW_FIRST = 16
 WINDOW_LAST = 8_192
+# The fields of a bar, in the order of `Bar`.
+BAR_FIELDS = ("bar_open", "bar_high", "bar_low", "bar_close", "bar_volume", "bar_trades")
 # Fill, order, fill, order ... inside one instant: more than this is a loop.
 SETTLE_ROUNDS_MAX = 100
 
@@ -40,7 +44,6 @@ class PythonDriver:
 
     def __init__(self, strategy: PythonStrategy) -> None:
         self._strategy = strategy
-        self._advance = advance_with(idle())
         if strategy.bar_ns and strategy.bar_ns < BAR_NS_MIN:
             raise InputError(f"strategy '{strategy.name}': bar_ns was {strategy.bar_ns}, expected 0 or at least {BAR_NS_MIN}")
 
@@ -55,9 +58,13 @@ class PythonDriver:
         self._saved_run, self._saved_books = self._run_bytes.copy(), self._books_bytes.copy()
         self._known_books = self._saved_books.view(engine.books.dtype)
         self._known_now = self._saved_run.view(engine.run.dtype)["now"]
+        self._enter = stepwise_entry(engine, idle())
         # Views of single fields: ten times faster to read than the record.
         self._at, self._why, self._due = engine.run["index"], engine.run["stop_reason"], engine.run["next_due"]
+        self._bar_end, self._phase = engine.run["bar_end"], engine.run["phase"]
         self._now, self._ended = engine.run["now"], engine.run["ended_used"]
+        self._bar_events = engine.books["bar_events"]
+        self._bars = tuple(engine.books[name] for name in BAR_FIELDS)
         self._window = WINDOW_FIRST
         self._run["wake_reports"] = 1
         self._run["bar_ns"] = self._strategy.bar_ns
@@ -116,11 +123,7 @@ class PythonDriver:
         self._call("on_stop", self._strategy.on_stop)
 
     def _step(self, stop: int) -> None:
-        engine = self._engine
-        self._advance(
-            engine.run, engine.books, engine.views, self._events, self._features, stop,
-            engine.recorder.fills, engine.recorder.decisions, engine.curves.equity, engine.curves.prices,
-        )  # fmt: skip
+        self._enter(self._events, self._features, stop)
 
     def _snapshot(self) -> None:
         self._saved_run[:] = self._run_bytes
@@ -131,22 +134,27 @@ class PythonDriver:
         """Show `shown[begin:end]`, the first being event `first`; returns the event at which the strategy acted, or -1."""
         on_event, ctx = self._strategy.on_event, self._ctx
         self._acted = False
-        for index, event in enumerate(shown[begin:end], first):
+        # Where the loop stands is what the iterator has left: asked for when needed, not noted at every event.
+        self._showing = iter(shown[begin:end])
+        self._show_end = first + end - begin
+        for event in self._showing:
             if event is not None:
-                self._index = index
                 try:
                     on_event(event, ctx)
                 except Exception as error:
                     self.errors.contain(error, "on_event", self.now_ns(), event)
                 if self._acted:
-                    return index
+                    return self._index
         return -1
+
+    def _place(self) -> int:
+        return self._show_end - length_hint(self._showing) - 1 if self._ahead else self._index
 
     def _react(self, reason: int, end: int) -> None:
         if reason == STOP_CHUNK_END:
             return
         # Past phase 0 the event at `end` has been received; before it, only the one before has.
-        self._index = end if int(self._run["phase"]) > 0 else end - 1
+        self._index = end if self._phase[0] > 0 else end - 1
         if reason == STOP_REPORT:
             self._tell_reports()
             self._settle()
@@ -179,15 +187,11 @@ class PythonDriver:
         self._run["ended_used"] = 0
 
     def _tell_bars(self) -> None:
-        closed, width = int(self._run["bar_end"]), self._strategy.bar_ns
-        for place, book in enumerate(self._engine.books):
-            if int(book["bar_events"]) == 0:
-                continue
-            opened, high, low, close = (float(book[name]) for name in ("bar_open", "bar_high", "bar_low", "bar_close"))
-            volume, trades = float(book["bar_volume"]), int(book["bar_trades"])
-            bar = Bar(closed - width, closed, place, opened, high, low, close, volume, trades)
+        closed, width = int(self._bar_end[0]), self._strategy.bar_ns
+        for place in self._bar_events.nonzero()[0].tolist():
+            bar = Bar(closed - width, closed, place, *(view.item(place) for view in self._bars))
             self._call("on_bar", self._strategy.on_bar, bar)
-        self._run["bar_end"] = 0
+        self._bar_end[0] = 0
 
     def _call(self, hook: str, method: Any, *subjects: Any) -> None:
         try:
@@ -222,11 +226,12 @@ class PythonDriver:
         if self._nows is None:
             latency_ns = self._engine.books["feed_latency_ns"][self._events["instrument"]]
             self._nows = np.maximum.accumulate(self._events["ts_recv"] + latency_ns)
-        return max(int(self._nows[self._index]), int(self._known_now[0]))
+        return max(int(self._nows[self._place()]), int(self._known_now[0]))
 
     def feature_row(self) -> NDArray[np.float64]:
         """Return the feature row at the event being shown; at a bar, the row before the event that closed it."""
-        return self._features[self._index] if self._index >= 0 and len(self._row_before) else self._row_before
+        place = self._place()
+        return self._features[place] if place >= 0 and len(self._row_before) else self._row_before
 
     def position_qty(self, instrument: int) -> float:
         """Return the quantity we know we hold; it only changes with a report, where running ahead stops."""
@@ -298,6 +303,7 @@ class PythonDriver:
             return
         self._run_bytes[:] = self._saved_run
         self._books_bytes[:] = self._saved_books
+        self._index = self._place()
         self._step(self._index + 1)
         self._ahead = False
         self._acted = True

@@ -23,7 +23,12 @@ VERDICTS = {
     "INSUFFICIENT": ("too little data", "faint"),
 }
 # The verdicts of a world on itself.
-TRUTHS = {"tradable": "tradable", "real_but_cost": "real, but costs eat it", "nothing": "nothing"}
+TRUTHS = {
+    "tradable": "tradable",
+    "real_but_cost": "real, but costs eat it",
+    "real_but_unstable": "real, but it does not last",
+    "nothing": "nothing",
+}
 # The bin code of missing values.
 MISSING = 255
 # A region at least this high has no upper end.
