@@ -82,6 +82,26 @@ def test_curves_equal_naive_buckets_however_often_they_merged(count: int, gap_ns
     assert curve["drawdown_ratio_max"].max() == float(engine.run[0]["drawdown_ratio_max"])
 
 
+def test_a_merge_goes_on_filling_the_bucket_it_lands_in(tmp_path: Path) -> None:
+    """One event a second from an odd second on: the first merge pairs the last closed bucket with the open one."""
+    rows = [
+        bbo(START + second * NS_PER_S, 2000.0 - second / 10, 2000.2 - second / 10, 9.0, 9.0)
+        for second in range(1, MAX_CURVE + 30)
+    ]
+    engine = engine_of(PythonDriver(Scripted({1: [("market", 0, 1, 40, False)]})), execution=INSTANT, folder=tmp_path)
+    engine.feed(tape(rows))
+    engine.finish()
+    assert int(engine.run[0]["curve_bucket_ns"]) == 2 * NS_PER_S
+    for name in ("curve", "prices"):
+        starts = columns_of(tmp_path / f"{name}.parquet")["bucket_start_ns"]
+        assert np.diff(starts).tolist() == [2 * NS_PER_S] * (len(starts) - 1), name
+    curve, prices = columns_of(tmp_path / "curve.parquet"), columns_of(tmp_path / "prices.parquet")
+    # A falling market held long: every bucket opens at its best and closes at its worst, where the next begins.
+    assert (curve["equity_max"][2:] == curve["equity_open"][2:]).all()
+    assert (curve["equity_open"][1:] == curve["equity_close"][:-1]).all()
+    assert np.allclose(prices["mid_open"][2:] - prices["mid_close"][2:], 0.2)
+
+
 def test_price_curves_equal_naive_buckets(tmp_path: Path) -> None:
     engine, _, _, events = curves_of(5, 6_000, 5 * NS_PER_S, tmp_path, places=2)
     table = columns_of(tmp_path / "prices.parquet")
