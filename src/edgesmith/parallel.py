@@ -14,7 +14,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -159,9 +159,15 @@ def _check_breaks(breaks: int, task: _Task[Item, Result]) -> None:
 
 def _forget_unfinished(tasks: Iterable[_Task[Item, Result]]) -> None:
     for task in tasks:
-        future = task.future
-        if future is not None and (not future.done() or future.cancelled() or isinstance(future.exception(), BrokenExecutor)):
+        if task.future is not None and _died(task.future):
             task.future = None
+
+
+def _died(future: Future[Result]) -> bool:
+    try:
+        return isinstance(future.exception(timeout=0), BrokenExecutor)
+    except (CancelledError, TimeoutError):
+        return True
 
 
 def _name_item(error: Exception, number: int, item: object) -> None:
