@@ -73,7 +73,8 @@ class _cache_folder:  # noqa: N801 - reads as a verb where it is used
     """Point numba at the cache folder of the module `function` is defined in."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._folder = cache_root() / "numba" / source_digest(Path(function.__code__.co_filename))
+        # Cached code looks its module up by name: the same file imported under another name is another entry.
+        self._folder = cache_root() / "numba" / source_digest(Path(function.__code__.co_filename)) / function.__module__
 
     def __enter__(self) -> None:
         self._before = numba_config.CACHE_DIR
