@@ -7,6 +7,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgesmith.domain.events import Bbo, Stream
+from edgesmith.domain.orders import OrderOrigin
+from edgesmith.trading.risk import Approved
 from edgesmith.trading.strategy import PythonStrategy, StrategyConfig
 
 
@@ -50,9 +52,17 @@ class EmaCross(PythonStrategy):
             return
         target = self.config.order_qty if self.fast > self.slow else -self.config.order_qty
         if target != self.wanted:
-            change = target - self.wanted
+            self.move_to(target, ctx)
+
+    def on_fill(self, fill, ctx):
+        """Fall in step with an exit that risk has forced."""
+        if fill.origin is not OrderOrigin.STRATEGY:
+            self.wanted = 0.0
+
+    def move_to(self, target, ctx):
+        """Order what is missing; what risk refuses is asked for again at the next event."""
+        position = ctx.position()
+        change = target - position.qty - position.pending_qty
+        answer = ctx.buy(change) if change > 0.0 else ctx.sell(-change)
+        if isinstance(answer, Approved):
             self.wanted = target
-            if change > 0.0:
-                ctx.buy(change)
-            else:
-                ctx.sell(-change)

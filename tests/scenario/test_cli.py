@@ -209,3 +209,24 @@ def test_a_condition_is_followed(workplace: Path, capsys: pytest.CaptureFixture[
     assert never["rows_held"] == never["onsets"] == 0
     assert run(["features", "where", "imbalance_emma > 0.5", *places]) == 2
     assert "imbalance_ema" in capsys.readouterr().err
+
+
+def test_a_sweep_ranks_every_combination(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--venue", "simulated", "--symbol", "DEMO1USDT", "--lake", str(workplace / "data")]
+    command = ["sweep", *places, "--over", "cooldown_events=10:50:20", "--over", "order_qty=0.01,0.02"]
+    assert run([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["settings"] for one in found][:2] == [
+        {"cooldown_events": "10", "order_qty": "0.01"},
+        {"cooldown_events": "10", "order_qty": "0.02"},
+    ]
+    assert len(found) == 6
+    single = ["backtest", *_options(workplace), "--set", "cooldown_events=30", "--set", "order_qty=0.02", "--json"]
+    assert run(single) == 0
+    alone = json.loads(capsys.readouterr().out)["metrics"]
+    assert alone == next(one["metrics"] for one in found if one["settings"] == {"cooldown_events": "30", "order_qty": "0.02"})
+    assert run(command) == 0
+    assert "best 6 of 6" in capsys.readouterr().out
+    for over in ("order_qty", "order_qty=", "order_qty=1:0:1", "no_such=1,2"):
+        assert run(["sweep", *places, "--over", over]) == 2
+    assert run(["sweep", *places, "--over", "a=1,2", "--strategy", f"{EXAMPLES}/ema_cross_python.py:EmaCross"]) == 2

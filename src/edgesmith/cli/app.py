@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, worlds
+from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, sweep, worlds
 from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.add_typer(lake.app, name="lake", help="Import, download, list and verify mar
 app.add_typer(features.app, name="features", help="List features and compute feature rows.")
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
 app.command("backtest")(backtest.backtest_command)
+app.command("sweep")(sweep.sweep_command)
 app.command("discover")(discover.discover_command)
 app.command("report")(report.report_command)
 app.command("runs")(report.runs_command)

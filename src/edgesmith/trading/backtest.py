@@ -66,7 +66,7 @@ def backtest(
             driver,
             program=program_of(strategy),
             folder=folder,
-            skew_ns=clock_skew_ns(partitions, replay.instruments),
+            skew_ns=clock_skew_ns(partitions, replay.instruments, config.execution.feed_latency_ns),
             receive_time_known=receive_time_known(partitions),
         )
         done = 0
@@ -109,15 +109,22 @@ def instruments_of(partitions: Sequence[Partition], names: Sequence[tuple[str, s
     return found
 
 
-def clock_skew_ns(partitions: Sequence[Partition], names: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-    """Return receive minus venue clock per instrument and stream: the smallest seen, so that no event is known before it was."""
+def clock_skew_ns(
+    partitions: Sequence[Partition], names: Sequence[tuple[str, str]], feed_latency_ns: int = 0
+) -> NDArray[np.int64]:
+    """Return what turns the venue's clock into ours, per instrument and stream.
+
+    The smallest receive minus venue time holds the clocks' difference and the shortest feed latency, which data cannot tell
+    apart; `feed_latency_ns` is assumed for the latter and taken off. Without it orders would meet a book older by as much.
+    """
     skew = np.zeros((len(names), len(Stream)), np.int64)
     place = {name: index for index, name in enumerate(names)}
     seen: set[tuple[int, int]] = set()
     for partition in partitions:
         clock = partition.meta.clock
         at = (place[partition.key.venue, partition.key.symbol], int(parse_stream(partition.meta.stream)))
-        value = clock.skew_ns_min if clock.event_clock == "venue" and clock.recv_clock == "local" else 0
+        recorded = clock.event_clock == "venue" and clock.recv_clock == "local"
+        value = clock.skew_ns_min - feed_latency_ns if recorded else 0
         skew[at] = min(int(skew[at]), value) if at in seen else value
         seen.add(at)
     return skew

@@ -33,7 +33,8 @@ class ExecutionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Assumptions of the simulated venue; docs/adr/0004 states them as inequalities.
 
     `entry_latency_ns` is order to venue, `response_latency_ns` venue to us, each times 1 + an exponential of mean
-    `jitter_ratio`. `feed_latency_ns` is added to market data only where nobody recorded a receive time. Fee ratios of None are
+    `jitter_ratio`. `feed_latency_ns` is the shortest time market data takes to reach us: added to it where nobody recorded a
+    receive time, and told apart from the skew of the clocks by it where somebody did. Fee ratios of None are
     the instrument's own.
     """
 

@@ -6,14 +6,17 @@ events and use every core; what one run holds in memory is its records and buffe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.records import joined
 from edgesmith.errors import InputError
+from edgesmith.lake.replay import Replay
 from edgesmith.trading.backtest import program_of
 from edgesmith.trading.compiled_driver import CompiledDriver
 from edgesmith.trading.engine import Engine, EngineConfig
@@ -32,6 +35,9 @@ def sweep(
     engine_config: EngineConfig,
     *,
     workers: int = 2,
+    skew_ns: NDArray[np.int64] | None = None,
+    receive_time_known: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Run `strategy` once per configuration.
 
@@ -43,6 +49,8 @@ def sweep(
         Each of `strategy.Config`.
     workers : int
         Threads; more than there are cores gains nothing.
+    skew_ns, receive_time_known
+        What `Engine` takes: how the clocks of the data relate.
 
     Returns
     -------
@@ -53,14 +61,34 @@ def sweep(
 
     def run(config: StrategyConfig) -> dict[str, Any]:
         configured = strategy(config)
-        engine = Engine(instruments, engine_config, CompiledDriver(configured), program=program_of(configured))
+        engine = Engine(
+            instruments,
+            engine_config,
+            CompiledDriver(configured),
+            program=program_of(configured),
+            skew_ns=skew_ns,
+            receive_time_known=receive_time_known,
+        )
         for begin in range(0, len(events), BATCH_EVENTS):
             engine.feed(events[begin : begin + BATCH_EVENTS])
         engine.finish()
         return run_metrics(engine)
 
+    found = []
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(run, configs))
+        for metrics in pool.map(run, configs):
+            found.append(metrics)
+            if progress is not None:
+                progress(len(found), len(configs))
+    return found
+
+
+def load_events(replay: Replay) -> NDArray[Any]:
+    """Return every event of a replay as one array: a sweep reads it many times."""
+    batches = list(replay.batches())
+    if not batches:
+        raise InputError("the chosen range holds no events; `edgesmith lake ls` shows what the lake has")
+    return joined(batches)
 
 
 def _check(strategy: type[CompiledStrategy], configs: Sequence[StrategyConfig], workers: int) -> None:
