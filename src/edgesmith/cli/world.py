@@ -96,10 +96,11 @@ def _write_day(world: World, day: date, hours: Iterator[WorldHour], root: Path) 
 
 
 def _columns(hour: WorldHour, stream: Stream) -> dict[str, NDArray[Any]]:
-    events = hour.events[hour.events["kind"] == stream]
-    columns: dict[str, NDArray[Any]] = {name: events[name] for name in ("ts_event", "ts_recv", *PAYLOAD_FIELDS[stream])}
+    where = np.flatnonzero(hour.events["kind"] == stream)
+    names = ("ts_event", "ts_recv", *PAYLOAD_FIELDS[stream])
+    columns: dict[str, NDArray[Any]] = {name: hour.events[name][where] for name in names}
     if stream == Stream.TRADE:
-        columns["trade_id"] = events["seq"] + hour.hour * _TRADE_IDS_PER_HOUR
+        columns["trade_id"] = hour.events["seq"][where] + hour.hour * _TRADE_IDS_PER_HOUR
     return columns
 
 
