@@ -45,15 +45,18 @@ def map_ordered(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     *,
-    workers: int,
+    workers: int | None,
     mode: Mode = "serial",
     progress: Progress | None = None,
 ) -> Iterator[Result]:
     """Return an iterator over `function(item)`, in the order of `items`, which are taken as they are needed.
 
+    `workers` None is one a core.
+
     An exception reaches the caller where its result would have been, with a note that names the item. Leaving the iterator
     early ends the workers after what they are at. One worker in threads is the calling thread.
     """
+    workers = cores() if workers is None else workers
     if not 1 <= workers <= WORKERS_MAX:
         raise InputError(f"workers was {workers}, expected 1..{WORKERS_MAX}")
     if mode not in get_args(Mode):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 from builders import put, random_columns
+from builders_kill import killed_after
 from edgesmith.domain.events import Stream
 from edgesmith.lake.catalog import Catalog
 from edgesmith.lake.quality import verify
@@ -31,25 +30,6 @@ def write_pieces(root: Path, start: int) -> None:
         for stream in (Stream.BBO, Stream.TRADE):
             put(root, stream, random_columns(stream, ROWS, seed=piece))
         piece += 1
-
-
-def killed_after(delay_s: float, work: Callable[[], None]) -> None:
-    """Run `work` in a child process and kill it `delay_s` after it began."""
-    ready, say_ready = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(say_ready, b"x")
-            work()
-        finally:
-            os._exit(1)
-    os.close(say_ready)
-    assert os.read(ready, 1) == b"x"
-    os.close(ready)
-    time.sleep(delay_s)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the writer ended by itself: it failed before it was killed"
 
 
 def test_a_killed_writer_leaves_a_readable_lake(tmp_path: Path) -> None:

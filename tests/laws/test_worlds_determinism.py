@@ -6,12 +6,15 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from builders_worlds import START_DAY, a_market, of_kind
 from edgesmith.canonical import canonical_json
+from edgesmith.cli.world import write_world
+from edgesmith.domain.events import Stream
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, ns_of_date
 from edgesmith.worlds import market as market_module
 from edgesmith.worlds.scenarios import find_scenario
@@ -87,3 +90,15 @@ def test_planted_hours_and_truth_do_not_depend_on_what_was_made_before() -> None
     assert canonical_json(world.truth([alone])) == canonical_json(world.truth(together[2:]))
     other = World(find_scenario("demo"), seed=12, start_day=START_DAY, hours=3)
     assert other.hour(2).events.tobytes() != alone.events.tobytes()
+
+
+@pytest.mark.parametrize("name", ["demo", "null_plain"])
+def test_a_lake_is_the_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None:
+    world = World(find_scenario(name), seed=11, start_day=START_DAY, hours=5, rate=0.3)
+    written: list[dict[str, bytes]] = []
+    for workers in (1, 2, 7):
+        root = tmp_path / str(workers)
+        write_world(world, root, workers=workers)
+        written.append({str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()})
+    assert len(written[0]) == 2 * len(Stream)
+    assert written[0] == written[1] == written[2]

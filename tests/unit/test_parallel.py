@@ -122,5 +122,8 @@ def test_mistakes_are_named_at_once(options: dict[str, object], message: str) ->
         map_ordered(square, [1], **options)  # type: ignore[arg-type]
 
 
-def test_there_is_a_core() -> None:
+def test_no_number_of_workers_is_one_a_core() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
+    here = threading.get_ident()
+    threads = {thread for _, _, thread in map_ordered(process_of, range(8), workers=None, mode="threads")}
+    assert (here in threads) == (cores() == 1)

@@ -17,11 +17,13 @@ from edgesmith.cli.selection import (
     StartOption,
     SymbolsOption,
     VenueOption,
+    WorkersOption,
     choose,
 )
 from edgesmith.domain.units import format_duration_ns
 
 if TYPE_CHECKING:
+    from edgesmith.evaluation.matrix import MatrixFile
     from edgesmith.features.program import Program
 
 app = typer.Typer(no_args_is_help=True)
@@ -69,18 +71,30 @@ def compute_command(
     start: StartOption = None,
     end: EndOption = None,
     sets: SetOption = DEFAULT_SETS,
+    workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Compute feature rows for every quote and write them beside the data; computing again is a no-op."""
     from edgesmith.evaluation.matrix import compute_matrix
+    from edgesmith.parallel import map_ordered
 
     program = program_of_sets(sets)
-    written = []
-    for name in symbol:
-        chosen = choose(lake, venue, market, [name], date, start, end)
-        with progress(f"features of {name}", "events") as advance:
-            written += [(name, file) for file in compute_matrix(lake, chosen, program, progress=advance)]
+    names = list(dict.fromkeys(symbol))
+    chosen = {name: choose(lake, venue, market, [name], date, start, end) for name in names}
+    told: dict[str, tuple[int, int]] = {}
+    with progress(f"features of {', '.join(names)}", "events") as advance:
+
+        def compute(name: str) -> list[MatrixFile]:
+            def tell(done: int, total: int) -> None:
+                told[name] = done, total
+                known = list(told.values())
+                advance(sum(done for done, _ in known), sum(total for _, total in known))
+
+            return compute_matrix(lake, chosen[name], program, progress=tell)
+
+        computed = map_ordered(compute, names, workers=workers, mode="threads")
+        written = [(name, file) for name, files in zip(names, computed, strict=True) for file in files]
     if as_json:
         print_json([{"symbol": name, "day": file.day, "path": str(file.path), "rows": file.rows} for name, file in written])
         return

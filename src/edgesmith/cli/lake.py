@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption, days_of, venue_of
+from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption, WorkersOption, days_of, venue_of
 from edgesmith.domain.units import format_duration_ns, format_ns, parse_date
 from edgesmith.errors import DataError
 
@@ -164,19 +164,19 @@ def verify_command(
     venue: VenueFilter = None,
     stream: StreamFilter = None,
     symbol: SymbolFilter = None,
+    workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Read back every row group of every partition and compare it with its checksum."""
     from edgesmith.lake.catalog import Catalog
     from edgesmith.lake.quality import verify
+    from edgesmith.parallel import map_ordered
 
     partitions = Catalog(lake).partitions(venue, stream, symbol)
-    results = []
     with progress("verifying", "partitions") as advance:
-        for done, one in enumerate(partitions, 1):
-            results.append((one, verify(one)))
-            advance(done, len(partitions))
+        verified = map_ordered(verify, partitions, workers=workers, mode="threads", progress=advance)
+        results = list(zip(partitions, verified, strict=True))
     if as_json:
         print_json([{"partition": str(one.key), **_fields(result)} for one, result in results])
     else:

@@ -24,6 +24,7 @@ SymbolsOption = Annotated[list[str], typer.Option("--symbol", help="Symbol such 
 DateOption = Annotated[str | None, typer.Option("--date", help="One UTC day, YYYY-MM-DD.")]
 StartOption = Annotated[str | None, typer.Option("--start", help="First UTC day, YYYY-MM-DD.")]
 EndOption = Annotated[str | None, typer.Option("--end", help="Last UTC day, YYYY-MM-DD.")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="How many work at once; one a core by default.")]
 SettingsOption = Annotated[list[str] | None, typer.Option("--set", help="Strategy setting NAME=VALUE; repeat for several.")]
 
 DEFAULT_LAKE = Path("data")

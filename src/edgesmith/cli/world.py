@@ -49,19 +49,22 @@ def make_world(
     hours: int | None = None,
     start_day: date = DEFAULT_START_DAY,
     rate: float = 1.0,
-    workers: int = 1,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> WorldResult:
-    """Simulate scenario `name` and write it into the lake at `root`; `hours` defaults to the scenario's."""
+    """Simulate scenario `name` and write it into the lake at `root`.
+
+    `hours` defaults to the scenario's, `workers` to one a core.
+    """
     scenario = find_scenario(name)
     world = World(scenario, seed=seed, start_day=start_day, hours=scenario.hours if hours is None else hours, rate=rate)
     return write_world(world, root, workers=workers, progress=progress)
 
 
-def write_world(world: World, root: Path, *, workers: int = 1, progress: Progress | None = None) -> WorldResult:
+def write_world(world: World, root: Path, *, workers: int | None = None, progress: Progress | None = None) -> WorldResult:
     """Write `world` into the lake at `root`; a day appears with all its streams or not at all, and only hours are in memory.
 
-    `workers` threads simulate hours; the files are the same whatever their number. `progress` is told of hours.
+    `workers` threads (one a core by default) simulate hours; their number does not change the files. `progress` is told of hours.
     """
     truths: list[TruthRecord] = []
     partitions: list[PartitionMeta] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgesmith.cli.output import number, print_json, print_table, progress
-from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption
+from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, WorkersOption
 from edgesmith.domain.units import NS_PER_MS, format_duration_ns, parse_date
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def make_command(
     hours: Annotated[int | None, typer.Option("--hours", help="Length; the scenario's own by default.")] = None,
     start: Annotated[str, typer.Option("--start", help="First UTC day, YYYY-MM-DD.")] = DEFAULT_START,
     rate: Annotated[float, typer.Option("--rate", help="Activity, times the scenario's.")] = 1.0,
+    workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +47,10 @@ def make_command(
     from edgesmith.cli.world import make_world
 
     with progress(f"simulating {scenario}", "hours") as advance:
-        world = make_world(scenario, seed=seed, root=lake, hours=hours, start_day=parse_date(start), rate=rate, progress=advance)
+        day = parse_date(start)
+        world = make_world(
+            scenario, seed=seed, root=lake, hours=hours, start_day=day, rate=rate, workers=workers, progress=advance
+        )
     if as_json:
         print_json({"partitions": world.partitions, "truth": world.truths})
         return
