@@ -16,6 +16,7 @@ import importlib.util
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,9 @@ import numba
 from numba.core import config as numba_config
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# numba's cache folder is a global of the process.
+_CHOOSING = threading.RLock()
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
@@ -77,11 +81,13 @@ class _cache_folder:  # noqa: N801 - reads as a verb where it is used
         self._folder = cache_root() / "numba" / source_digest(Path(function.__code__.co_filename)) / function.__module__
 
     def __enter__(self) -> None:
+        _CHOOSING.acquire()
         self._before = numba_config.CACHE_DIR
         numba_config.CACHE_DIR = str(self._folder)
 
     def __exit__(self, *_: object) -> None:
         numba_config.CACHE_DIR = self._before
+        _CHOOSING.release()
 
 
 def is_compiled(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,11 @@ def test_a_spec_is_its_text() -> None:
     assert feature("ema") == FeatureSpec("ema", "ema", (("period", 14),))
     assert Program([feature("ema")]).program_id == Program([feature("ema", period=14)]).program_id
     assert Program([feature("ema")]).program_id != Program([feature("ema", period=15)]).program_id
+
+
+def test_threads_may_ask_for_one_program_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESMITH_CACHE_DIR", str(tmp_path))
+    source = "import time\n\ntime.sleep(0.05)\n\n\ndef run():\n    return 7\n"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load_module(source).run(), range(16)))
+    assert found == [7] * 16

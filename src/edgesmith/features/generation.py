@@ -14,6 +14,7 @@ import inspect
 import os
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +223,9 @@ def _operator_lines(node: Node, name: str, layout: Layout) -> list[str]:
     return inlined(operator.update, dict(zip(parameters, values, strict=True)), slots, f"_{name}", name).splitlines()
 
 
+_LOADING = threading.Lock()
+
+
 def load_module(source: str) -> ModuleType:
     """Import `source` from its file in the cache folder, writing the file where it is missing or differs."""
     name = f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
@@ -229,18 +233,20 @@ def load_module(source: str) -> ModuleType:
     if not path.is_file() or path.read_text(encoding="utf-8") != source:
         _write_atomically(path, source)
     module_name = f"edgesmith_{name}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+    # Threads ask for the same program at once; nobody may see a module that is still being executed.
+    with _LOADING:
+        if module_name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(module_name, path)
+            assert spec is not None and spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            sys.modules[module_name] = module
     return sys.modules[module_name]
 
 
 def _write_atomically(path: Path, text: str) -> None:
     # Two processes may write the same file at once: each completes its own and renames it into place.
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
