@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ema_slope": {"period": 3, "lookback": 2},
     "bollinger_pos": {"period": 5, "width": 1.0},
     "trade_flow_imbalance": {"half_life_ns": 1_000_000, "warmup_events": 2},
+    "trade_activity": {"half_life_ns": 1_000_000, "warmup_events": 2},
 }
 NAMES = [registered.name for registered in features()]
 # Differences of nearly equal numbers: absolute error in units of the largest value in the column. A standard deviation or a
@@ -111,7 +112,8 @@ def test_any_trades(rows: list[tuple[int, float, int]]) -> None:
     events["kind"] = KIND_TRADE
     events["ts_recv"] = np.cumsum([row[0] for row in rows])
     events["price"], events["qty"], events["side"] = 100.0, [row[1] for row in rows], [row[2] for row in rows]
-    check("trade_flow_imbalance", "small", events, events)
+    for name in ("trade_flow_imbalance", "trade_activity"):
+        check(name, "small", events, events)
 
 
 def test_flat_market_is_exactly_flat_after_a_jump() -> None:

@@ -69,7 +69,7 @@ def test_impossible_worlds(build: Callable[[], Any], said: str) -> None:
 
 
 def test_unknown_names_list_what_is_possible() -> None:
-    with pytest.raises(UnknownNameError, match="unknown scenario 'demoo'; possible: demo, "):
+    with pytest.raises(UnknownNameError, match="unknown scenario 'demoo'; possible: N1, N2, "):
         find_scenario("demoo")
     with pytest.raises(UnknownNameError, match="unknown feature 'flow'"):
         Region(feature="flow", low=0.0)

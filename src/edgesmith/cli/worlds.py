@@ -12,9 +12,16 @@ from edgesmith.domain.units import NS_PER_MS, format_duration_ns, parse_date
 
 if TYPE_CHECKING:
     from edgesmith.worlds.claims import ClaimTruth
+    from edgesmith.worlds.scenario import Scenario
 
 app = typer.Typer(no_args_is_help=True)
 
+GROUPS = {
+    "demo": "To look at",
+    "P": "Planted edges",
+    "N": "Nothing to find",
+    "T": "Traps for a method that looks ahead",
+}
 DEFAULT_START = "2026-01-05"
 # Regions open on a side carry a bound of this size.
 UNBOUNDED = 1e9
@@ -28,8 +35,13 @@ def ls_command(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(list(SCENARIOS.values()))
         return
-    rows = [(one.name, one.symbol, one.hours, len(one.plants), one.summary) for one in SCENARIOS.values()]
-    print_table("", ("scenario", "symbol", "hours", "plants", "what is true"), rows, right=("hours", "plants"))
+    for group, title in GROUPS.items():
+        rows = [(one.name, one.hours, one.summary, _right(one)) for one in SCENARIOS.values() if one.group == group]
+        print_table(title, ("scenario", "hours", "what is true", "right verdict"), rows, right=("hours",), whole=("scenario",))
+
+
+def _right(scenario: Scenario) -> str:
+    return "LEAK" if scenario.trap else "\n".join(dict.fromkeys(claim.right for claim in scenario.claims))
 
 
 @app.command("make")

@@ -62,3 +62,9 @@ def trade_flow_imbalance(half_life_ns: DurationNs = 10_000_000_000, warmup_event
     """
     signed = decayed_sum_of(MULTIPLY(TRADE_SIDE, TRADE_QTY), half_life_ns, warmup_events)
     return DIVIDE(signed, decayed_sum_of(TRADE_QTY, half_life_ns, warmup_events))
+
+
+@register(unit=Unit.RATIO, mirror=Mirror.EVEN)
+def trade_activity(half_life_ns: DurationNs = 60_000_000_000, warmup_events: Annotated[int, Range(1, 65_536)] = 20) -> Node:
+    """Number of trades, each fading by half every `half_life_ns`; one without a side is not counted; changes with trades only."""
+    return decayed_sum_of(MULTIPLY(TRADE_SIDE, TRADE_SIDE), half_life_ns, warmup_events)

@@ -8,7 +8,8 @@ which works on real tapes as well), `claims` (the truth).
 from edgesmith.worlds.claims import Claim, ClaimTruth
 from edgesmith.worlds.plant import Plant, PlantedTape, plant_edges
 from edgesmith.worlds.regions import Region
-from edgesmith.worlds.scenarios import SCENARIOS, Scenario, find_scenario
+from edgesmith.worlds.scenario import Scenario
+from edgesmith.worlds.scenarios import SCENARIOS, find_scenario
 from edgesmith.worlds.world import TruthRecord, World, WorldHour
 
 __all__ = [

@@ -13,15 +13,35 @@ from numpy.typing import NDArray
 
 from edgesmith.domain.events import KIND_BBO
 from edgesmith.domain.instruments import Instrument
-from edgesmith.domain.units import BPS, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
+from edgesmith.domain.units import BPS, NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS
 from edgesmith.errors import InputError
 from edgesmith.worlds.plant import PlantedTape
-from edgesmith.worlds.regions import Region, decisions
+from edgesmith.worlds.regions import Cell, Region, decisions
 
-Verdict = Literal["tradable", "real_but_cost", "nothing"]
+# In a word for people; a report has its own words for these.
+Verdict = Literal["tradable", "real_but_cost", "real_but_unstable", "nothing"]
+# The ladder of verdicts a method climbs; the first that applies is the right one.
+Rung = Literal[
+    "LEAK",
+    "INSUFFICIENT",
+    "REJECT_NULL",
+    "REJECT_COST",
+    "REJECT_UNSTABLE",
+    "REJECT_DECAYED",
+    "CANDIDATE",
+    "VALIDATED",
+]
+VERDICTS: dict[Rung, Verdict] = {
+    "LEAK": "nothing",
+    "INSUFFICIENT": "nothing",
+    "REJECT_NULL": "nothing",
+    "REJECT_COST": "real_but_cost",
+    "REJECT_UNSTABLE": "real_but_unstable",
+    "REJECT_DECAYED": "real_but_unstable",
+    "CANDIDATE": "tradable",
+    "VALIDATED": "tradable",
+}
 
-# Claims are measured once a second, whatever the plants' own decision instants.
-DECISION_NS = NS_PER_S
 # Errors are taken over blocks this long, far beyond the memory of any observable here.
 BLOCK_NS = 5 * NS_PER_MINUTE
 _DIGITS = 6
@@ -32,20 +52,47 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `basis` says why the verdict is known: "plant", what was planted and the natural effect together; "natural", the simulator's
     own effect; "symmetry", the law of the world is the same with buyers and sellers exchanged, which leaves the feature as it
-    is, so no return can have a sign.
+    is, or draws every direction afresh, so no return can have a sign.
+
+    Parameters
+    ----------
+    latency_ms
+        From the decision to the price that is paid.
+    every_ms, onset, by_leader
+        Which instants count, as in a plant; claims have their own.
+    hours
+        Only instants in these UTC hours count, if given.
+    impact_bps_per_qty
+        What each unit of base quantity adds to the cost of entering: with it comes a capacity.
     """
 
     region: Region
     side: int
     horizon_ms: int
-    verdict: Verdict
+    right: Rung
     basis: Literal["plant", "natural", "symmetry"]
+    latency_ms: int = 0
+    every_ms: int = 1_000
+    onset: bool = False
+    by_leader: bool = False
+    hours: tuple[int, ...] = ()
+    impact_bps_per_qty: float = 0.0
 
     def __post_init__(self) -> None:
         if self.side not in (1, -1) or self.horizon_ms < 1:
             raise InputError(
                 f"claim on {self.region.feature}: side {self.side} and horizon_ms {self.horizon_ms}, expected +-1 and >= 1"
             )
+        if self.latency_ms < 0 or self.every_ms < 1 or self.impact_bps_per_qty < 0.0:
+            raise InputError(
+                f"claim on {self.region.feature}: latency_ms {self.latency_ms}, every_ms {self.every_ms}, impact_bps_per_qty "
+                f"{self.impact_bps_per_qty}; expected >= 0, >= 1, >= 0"
+            )
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the right verdict in a word for people."""
+        return VERDICTS[self.right]
 
 
 class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +100,8 @@ class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
 
     `planted_bps` is exact (the expectation over the plants' draws, given the tape); `drawn_bps` is what this tape got.
     `natural_bps` is the base tape's own forward return, an estimate with standard error `natural_error_bps`. `cost_bps` is a
-    taker's round trip at the instrument's fees plus the spread.
+    taker's round trip at the instrument's fees plus half the spread on the way in and half on the way out. With an impact,
+    `capacity_qty` is the size at which the profit is largest.
     """
 
     feature: str
@@ -64,7 +112,14 @@ class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
     side: int
     horizon_ms: int
     verdict: Verdict
+    right: Rung
     basis: str
+    within: tuple[Cell, ...]
+    latency_ms: int
+    every_ms: int
+    onset: bool
+    by_leader: bool
+    hours: tuple[int, ...]
     decisions: int
     planted_bps: float
     drawn_bps: float
@@ -72,6 +127,8 @@ class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
     natural_error_bps: float
     gross_bps: float
     cost_bps: float
+    impact_bps_per_qty: float
+    capacity_qty: float | None
 
 
 @dataclass(frozen=True)
@@ -81,27 +138,35 @@ class ClaimTally:
     sums: NDArray[np.float64]
 
 
-def tally(base: NDArray[Any], planted: PlantedTape, claim: Claim, instrument: Instrument) -> ClaimTally:
+def tally(
+    base: NDArray[Any], planted: PlantedTape, claim: Claim, instrument: Instrument, leader: NDArray[Any] | None = None
+) -> ClaimTally:
     """Sum what a claim is about over the decision instants of one tape."""
-    horizon_ns = claim.horizon_ms * NS_PER_MS
-    instants_ns, signs = decisions(base, claim.region, DECISION_NS, horizon_ns)
+    horizon_ns, latency_ns = claim.horizon_ms * NS_PER_MS, claim.latency_ms * NS_PER_MS
+    watched = leader if claim.by_leader else None
+    every_ns = claim.every_ms * NS_PER_MS
+    instants_ns, signs = decisions(base, claim.region, every_ns, latency_ns + horizon_ns, onset=claim.onset, watched=watched)
     at_quote = base["kind"] == KIND_BBO
     quotes_ns = base["ts_recv"][at_quote]
+    if claim.hours:
+        signs = np.where(np.isin(instants_ns % NS_PER_DAY // NS_PER_HOUR, claim.hours), signs, 0)
+    inside = np.flatnonzero(signs)
+    blocks = instants_ns[inside] // BLOCK_NS - (instants_ns[0] // BLOCK_NS if len(instants_ns) else 0)
+    count = int((instants_ns[-1] - instants_ns[0]) // BLOCK_NS) + 2 if len(instants_ns) else 0
+    instants_ns, signs = instants_ns[inside] + latency_ns, signs[inside]
     now = np.searchsorted(quotes_ns, instants_ns, side="right") - 1
     then = np.searchsorted(quotes_ns, instants_ns + horizon_ns, side="right") - 1
-    bid, ask = base["bid_price"][at_quote], base["ask_price"][at_quote]
-    mid = (bid + ask) / 2.0
+    mid = (base["bid_price"][at_quote] + base["ask_price"][at_quote]) / 2.0
+    spread = (planted.events["ask_price"] - planted.events["bid_price"])[at_quote]
     scale = signs * claim.side / (BPS * mid[now])
     parts = (
         np.abs(signs),
         scale * instrument.tick * _change(planted.expected_ticks[at_quote], now, then),
         scale * instrument.tick * _change(planted.offset_ticks[at_quote], now, then),
         scale * _change(mid, now, then),
-        np.abs(signs) * (ask - bid)[now] / (BPS * mid[now]),
+        (spread[now] + spread[then]) / (2.0 * BPS * mid[now]),
     )
-    blocks = instants_ns // BLOCK_NS
-    blocks -= blocks[0] if len(blocks) else 0
-    return ClaimTally(np.stack([np.bincount(blocks, part) for part in parts], axis=1))
+    return ClaimTally(np.stack([np.bincount(blocks, part, minlength=count) for part in parts], axis=1))
 
 
 def _change(series: NDArray[Any], now: NDArray[np.int64], then: NDArray[np.int64]) -> NDArray[Any]:
@@ -114,7 +179,9 @@ def truth_of(claim: Claim, tallies: Sequence[ClaimTally], instrument: Instrument
     count, planted, drawn, natural, spread = sums.sum(axis=0).tolist()
     count = max(count, 1.0)
     residual = sums[:, 3] - sums[:, 0] * natural / count
-    is_symmetric = claim.basis == "symmetry"
+    gross = 0.0 if claim.basis == "symmetry" else (planted + natural) / count
+    cost = 2.0 * instrument.taker_fee_ratio / BPS + spread / count
+    impact = claim.impact_bps_per_qty
     region = claim.region
     return ClaimTruth(
         feature=region.feature,
@@ -125,12 +192,21 @@ def truth_of(claim: Claim, tallies: Sequence[ClaimTally], instrument: Instrument
         side=claim.side,
         horizon_ms=claim.horizon_ms,
         verdict=claim.verdict,
+        right=claim.right,
         basis=claim.basis,
+        within=region.within,
+        latency_ms=claim.latency_ms,
+        every_ms=claim.every_ms,
+        onset=claim.onset,
+        by_leader=claim.by_leader,
+        hours=claim.hours,
         decisions=int(sums[:, 0].sum()),
         planted_bps=round(planted / count, _DIGITS),
         drawn_bps=round(drawn / count, _DIGITS),
         natural_bps=round(natural / count, _DIGITS),
         natural_error_bps=round(math.sqrt(float((residual**2).sum())) / count, _DIGITS),
-        gross_bps=0.0 if is_symmetric else round((planted + natural) / count, _DIGITS),
-        cost_bps=round(2.0 * instrument.taker_fee_ratio / BPS + spread / count, _DIGITS),
+        gross_bps=round(gross, _DIGITS),
+        cost_bps=round(cost, _DIGITS),
+        impact_bps_per_qty=impact,
+        capacity_qty=round(max(gross - cost, 0.0) / (2.0 * impact), _DIGITS) if impact else None,
     )

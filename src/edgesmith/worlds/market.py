@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 from edgesmith.domain.events import EVENT
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.records import records
-from edgesmith.domain.units import NS_PER_HOUR
+from edgesmith.domain.units import BPS, NS_PER_DAY, NS_PER_HOUR
 from edgesmith.errors import InputError
 from edgesmith.worlds.bridge import Grid, opening_ticks, settle
 from edgesmith.worlds.latency import LANE
 from edgesmith.worlds.parameters import TapeParameters, packed
-from edgesmith.worlds.random import root_key
+from edgesmith.worlds.random import child_key, root_key, uniform_at
 from edgesmith.worlds.rows import ROWS_PER_ACTION_MAX
 from edgesmith.worlds.tape import TAPE_STATE, simulate_hour
 
+_LABEL_TREND = 5
 # BBO; trades; everything slow.
 _LANES = 3
 # An hour that needs more rows than this is a parameter mistake: 64 million events are 4 GiB.
@@ -38,6 +40,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         The instant hour 0 begins at.
     symbol_index
         Position among the symbols of the world: part of the key of all random numbers, and `EVENT.instrument`.
+    drift_hour_bps
+        A trend of this size, up or down for a whole UTC day.
     """
 
     instrument: Instrument
@@ -45,6 +49,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     seed: int
     start_ns: int
     symbol_index: int = 0
+    drift_hour_bps: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= SEED_MAX:
@@ -74,9 +79,20 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
         return events
 
+    def trend_sign(self, hour: int) -> int:
+        """Return which way prices drift on the UTC day of `hour`."""
+        with np.errstate(over="ignore"):
+            return 1 if uniform_at(child_key(self.key, _LABEL_TREND), np.uint64(self._day(hour))) < 0.5 else -1
+
+    def _day(self, hour: int) -> int:
+        return (self.start_ns + hour * NS_PER_HOUR) // NS_PER_DAY
+
     def _opening_ticks(self, hour: int) -> int:
         p = self.parameters
-        return opening_ticks(self.key, hour, p.opening_price, p.volatility_hour_bps, Grid.of(self.instrument.tick_size))
+        opening = p.opening_price
+        if self.drift_hour_bps:
+            opening *= math.exp(BPS * self.drift_hour_bps * sum(map(self.trend_sign, range(hour))))
+        return opening_ticks(self.key, hour, opening, p.volatility_hour_bps, Grid.of(self.instrument.tick_size))
 
     def _simulated(self, hour: int) -> NDArray[Any]:
         # Bursts make the number of rows uncertain; a second try with more room gives the same events.

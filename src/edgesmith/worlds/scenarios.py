@@ -5,10 +5,6 @@ Costs decide what is tradable, so a scenario carries its fees. At common taker f
 0.75 bps, better than the best public fee tiers: a round trip of a taker costs 1.5 bps and the spread. That is stated in the
 instrument and in the truth record.
 
-They share a calm market: activity steady over the hours, order sizes without whales. There the extremes of a feature
-visit often and briefly, and eight hours hold the hundred independent blocks a test needs; at the rate of a BTC perpetual
-the same evidence would take 7 million events.
-
 Seeds 900000 to 999999 are kept for release checks: nothing is tuned, tested or shown on them.
 """
 
@@ -16,63 +12,24 @@ from __future__ import annotations
 
 import msgspec
 
-from edgesmith.errors import InputError, UnknownNameError
+from edgesmith.errors import UnknownNameError
+from edgesmith.worlds.benchmark import BENCHMARK
 from edgesmith.worlds.claims import Claim
-from edgesmith.worlds.parameters import TapeParameters
 from edgesmith.worlds.plant import Plant
 from edgesmith.worlds.regions import Region
+from edgesmith.worlds.scenario import Scenario
 
 RELEASE_SEEDS = range(900_000, 1_000_000)
-
-
-_CALM = TapeParameters(
-    activity_sd_15_min=0.1,
-    activity_sd_2_min=0.1,
-    medium_branching_ratio=0.30,
-    slow_branching_ratio=0.04,
-    metaorder_ratio=0.4,
-    metaorder_tail=2.5,
-    sign_tilt=0.3,
-    order_log_sd=1.2,
-    order_tail=1.8,
-    order_tail_ratio=0.01,
-)
-_CALM_RATE = 0.15
-
-
-class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A recipe: a market, its fees, what is planted in it, and what a method should say about it.
-
-    `rate` multiplies the activity of the market (1 is about 190 quotes and 65 trades a second).
-    """
-
-    name: str
-    summary: str
-    symbol: str
-    plants: tuple[Plant, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    parameters: TapeParameters = _CALM
-    rate: float = _CALM_RATE
-    hours: int = 8
-    tick_size: str = "0.1"
-    lot_size: str = "0.001"
-    maker_fee_ratio: float = 0.0
-    taker_fee_ratio: float = 0.000075
-
-    def __post_init__(self) -> None:
-        if self.hours < 1:
-            raise InputError(f"scenario {self.name}: hours was {self.hours}, expected >= 1")
-
 
 _FLOW = Region(feature="trade_flow_imbalance", low=0.4, mirrored=True)
 _BOOK = Region(feature="imbalance_ema", low=0.75, mirrored=True)
 _ANY_VOLATILITY = Region(feature="volatility", low=0.0)
 
-_BOOK_TOO_SMALL = Claim(region=_BOOK, side=1, horizon_ms=5_000, verdict="real_but_cost", basis="plant")
-_BOOK_TRADABLE = Claim(region=_BOOK, side=1, horizon_ms=5_000, verdict="tradable", basis="plant")
-_FLOW_TRADABLE = Claim(region=_FLOW, side=1, horizon_ms=10_000, verdict="tradable", basis="plant")
-_FLOW_TOO_SHORT = Claim(region=_FLOW, side=1, horizon_ms=1_000, verdict="real_but_cost", basis="plant")
-_VOLATILITY_NOTHING = Claim(region=_ANY_VOLATILITY, side=1, horizon_ms=10_000, verdict="nothing", basis="symmetry")
+_BOOK_TOO_SMALL = Claim(region=_BOOK, side=1, horizon_ms=5_000, right="REJECT_COST", basis="plant")
+_BOOK_TRADABLE = Claim(region=_BOOK, side=1, horizon_ms=5_000, right="VALIDATED", basis="plant")
+_FLOW_TRADABLE = Claim(region=_FLOW, side=1, horizon_ms=10_000, right="VALIDATED", basis="plant")
+_FLOW_TOO_SHORT = Claim(region=_FLOW, side=1, horizon_ms=1_000, right="REJECT_COST", basis="plant")
+_VOLATILITY_NOTHING = Claim(region=_ANY_VOLATILITY, side=1, horizon_ms=10_000, right="REJECT_NULL", basis="symmetry")
 
 
 def _book_drift(shift_bps: float) -> Plant:
@@ -111,7 +68,7 @@ _SCENARIOS = (
         claims=(_BOOK_TRADABLE, _VOLATILITY_NOTHING),
     ),
 )
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _SCENARIOS}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*_SCENARIOS, *BENCHMARK)}
 
 
 def find_scenario(name: str) -> Scenario:

@@ -108,3 +108,31 @@ def shift_prices(events: NDArray[Any], offset_ticks: NDArray[np.int64], numerato
         elif row.kind == KIND_MARK_PRICE:
             row.mark_price += offset * numerator / denominator
             row.index_price += offset * numerator / denominator
+
+
+@kernel
+def dress_quotes(
+    events: NDArray[Any],
+    fires: NDArray[np.bool_],
+    half_ticks: int,
+    qty_max: float,
+    numerator: float,
+    denominator: float,
+) -> None:
+    """Widen the quotes that `fires` marks by `half_ticks` on each side and cut their sizes to `qty_max`, in place.
+
+    Trades after a widened quote print as much further from the mid price.
+    """
+    scale = denominator / numerator
+    wide = False
+    for i in range(len(events)):
+        row = events[i]
+        if row.kind == KIND_BBO:
+            wide = fires[i]
+            if wide:
+                row.bid_price = (math.floor(row.bid_price * scale + 0.5) - half_ticks) * numerator / denominator
+                row.ask_price = (math.floor(row.ask_price * scale + 0.5) + half_ticks) * numerator / denominator
+                row.bid_qty = min(row.bid_qty, qty_max)
+                row.ask_qty = min(row.ask_qty, qty_max)
+        elif row.kind == KIND_TRADE and wide:
+            row.price = (math.floor(row.price * scale + 0.5) + row.side * half_ticks) * numerator / denominator

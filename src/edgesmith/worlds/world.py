@@ -15,17 +15,22 @@ from edgesmith.domain.instruments import ContractKind, Instrument
 from edgesmith.domain.units import ns_of_date
 from edgesmith.errors import InputError
 from edgesmith.worlds.claims import ClaimTally, ClaimTruth, tally, truth_of
+from edgesmith.worlds.feeds import FEEDS, FeedRecord, Received, receive
 from edgesmith.worlds.market import Market
+from edgesmith.worlds.nulls import chimera
 from edgesmith.worlds.parameters import TapeParameters
 from edgesmith.worlds.plant import Plant, plant_edges
 from edgesmith.worlds.random import child_key
-from edgesmith.worlds.scenarios import Scenario
+from edgesmith.worlds.scenario import Scenario
+from edgesmith.worlds.traps import TrapTruth, trap_truth
 
 VENUE = "simulated"
 # Changes whenever the same seed gives other bytes.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 HOURS_MAX = 24 * 3_660
-_LABEL_PLANTS = 20
+_LABEL_PLANTS, _LABEL_FEED = 20, 21
+# Positions of the further markets of a world among its symbols.
+_LEADER, _FLOW = 1, 2
 
 
 class TruthRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +38,7 @@ class TruthRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe_version: int
     scenario: str
+    group: str
     summary: str
     seed: int
     rate: float
@@ -46,6 +52,13 @@ class TruthRecord(msgspec.Struct, frozen=True, kw_only=True):
     shifts_taken_back: int
     shifts_late: int
     late_ticks: int
+    chimera: bool
+    drift_hour_bps: float
+    drift_sign: int
+    leader: str | None
+    feed_level: str
+    feed: FeedRecord
+    trap: TrapTruth | None
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,7 @@ class WorldHour:
     events: NDArray[Any]
     tallies: tuple[ClaimTally, ...]
     shifts: tuple[int, int, int, int]
+    feed: FeedRecord
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,8 @@ class World:
     ----------
     hours, rate
         Default to those of the scenario; a rate multiplies the scenario's own.
+    position
+        Of its symbol among those of the world.
     """
 
     scenario: Scenario
@@ -73,6 +89,7 @@ class World:
     start_day: date
     hours: int
     rate: float = 1.0
+    position: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.hours <= HOURS_MAX:
@@ -97,20 +114,53 @@ class World:
     @cached_property
     def market(self) -> Market:
         """Return the market before anything is planted."""
-        parameters = self.scenario.parameters.at_rate(self.scenario.rate * self.rate)
-        return Market(instrument=self.instrument, parameters=parameters, seed=self.seed, start_ns=ns_of_date(self.start_day))
+        return self._market(self.position)
+
+    @cached_property
+    def leader(self) -> World | None:
+        """Return the world of the leading symbol, where there is one; it is made, and stored, like any other."""
+        leader = self.scenario.leader
+        return None if leader is None else World(leader, self.seed, self.start_day, self.hours, self.rate, _LEADER)
+
+    @cached_property
+    def _flow_market(self) -> Market:
+        return self._market(_FLOW)
+
+    def _market(self, position: int) -> Market:
+        return Market(
+            instrument=self.instrument,
+            parameters=self.scenario.parameters.at_rate(self.scenario.rate * self.rate),
+            seed=self.seed,
+            start_ns=ns_of_date(self.start_day),
+            symbol_index=position,
+            drift_hour_bps=self.scenario.drift_hour_bps,
+        )
+
+    def received(self, hour: int) -> Received:
+        """Return hour `hour` as its feed delivers it, before anything is planted."""
+        if not 0 <= hour < self.hours:
+            raise InputError(f"hour was {hour}, expected 0..{self.hours - 1}")
+        tape = self.market.hour(hour)
+        if self.scenario.chimera:
+            tape = chimera(tape, self._flow_market.hour(hour))
+        return receive(tape, FEEDS[self.scenario.feed], child_key(self.market.key, _LABEL_FEED))
 
     def hour(self, hour: int) -> WorldHour:
         """Return hour `hour` of the world, a pure function of the world and the number."""
-        if not 0 <= hour < self.hours:
-            raise InputError(f"hour was {hour}, expected 0..{self.hours - 1}")
-        base = self.market.hour(hour)
+        received = self.received(hour)
+        base = received.events
+        leader = None if self.leader is None else self.leader.hour(hour).events
         planted = plant_edges(
-            base, self.scenario.plants, instrument=self.instrument, key=child_key(self.market.key, _LABEL_PLANTS)
+            base,
+            self.scenario.plants,
+            instrument=self.instrument,
+            key=child_key(self.market.key, _LABEL_PLANTS),
+            start_ns=self.market.start_ns,
+            leader=leader,
         )
-        tallies = tuple(tally(base, planted, claim, self.instrument) for claim in self.scenario.claims)
+        tallies = tuple(tally(base, planted, claim, self.instrument, leader) for claim in self.scenario.claims)
         shifts = (planted.scheduled, planted.taken_back, planted.late, planted.late_ticks)
-        return WorldHour(hour, planted.events, tallies, shifts)
+        return WorldHour(hour, planted.events, tallies, shifts, received.record)
 
     def __iter__(self) -> Iterator[WorldHour]:
         return (self.hour(hour) for hour in range(self.hours))
@@ -121,6 +171,7 @@ class World:
         return TruthRecord(
             recipe_version=RECIPE_VERSION,
             scenario=self.scenario.name,
+            group=self.scenario.group,
             summary=self.scenario.summary,
             seed=self.seed,
             rate=self.scenario.rate * self.rate,
@@ -137,4 +188,11 @@ class World:
             shifts_taken_back=taken_back,
             shifts_late=late,
             late_ticks=late_ticks,
+            chimera=self.scenario.chimera,
+            drift_hour_bps=self.scenario.drift_hour_bps,
+            drift_sign=self.market.trend_sign(hours[0].hour) if self.scenario.drift_hour_bps else 0,
+            leader=None if self.leader is None else self.leader.instrument.symbol,
+            feed_level=self.scenario.feed,
+            feed=sum((part.feed for part in hours), FeedRecord()),
+            trap=trap_truth(self.scenario.trap) if self.scenario.trap else None,
         )

@@ -1,0 +1,225 @@
+"""Every recipe of the benchmark does what it says: edges of the stated size, null nulls, traps that leak, the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from builders_worlds import START_DAY, mid_at, of_kind
+from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
+from edgesmith.worlds.claims import Claim, ClaimTruth
+from edgesmith.worlds.plant import PlantedTape, plant_edges
+from edgesmith.worlds.random import root_key
+from edgesmith.worlds.regions import decisions
+from edgesmith.worlds.scenarios import SCENARIOS, find_scenario
+from edgesmith.worlds.traps import TRAPS, forward_bps, is_prefix_invariant
+from edgesmith.worlds.world import World, WorldHour
+
+PLANTED = sorted(name for name in SCENARIOS if SCENARIOS[name].group == "P")
+# Hours that show the edge where the first ones do not.
+SHOWN_AT = {"P10": range(17 * 24, 17 * 24 + 2), "P11": (12, 13, 37), "P4": range(1)}
+SIZES = {"P1_1": 1, "P1_2": 2, "P1_4": 4, "P1_8": 8, "P1_16": 16, "P2_6": 6, "P2_12": 12, "P3_8": 8, "P3_15": 15, "P4": 6}
+SIZES |= {"P5": 12, "P6": 12, "P7": 20, "P8_dies": 15, "P8_turns": 15, "P9": 9, "P10": 90, "P11": 12, "P12": 12}
+
+
+@cache
+def world_of(name: str, seed: int = 1, rate: float = 1.0) -> World:
+    scenario = find_scenario(name)
+    return World(scenario, seed=seed, start_day=START_DAY, hours=scenario.hours, rate=rate)
+
+
+@cache
+def hours_of(name: str) -> list[WorldHour]:
+    return [world_of(name).hour(hour) for hour in SHOWN_AT.get(name, range(3))]
+
+
+def claims_of(name: str) -> tuple[ClaimTruth, ...]:
+    return world_of(name).truth(hours_of(name)).claims
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_edges_have_the_stated_size_and_cost_decides(name: str) -> None:
+    first, *others = claims_of(name)
+    assert first.decisions > 40 and abs(first.planted_bps - SIZES[name]) < 0.35 * SIZES[name]
+    for claim in (first, *others):
+        if claim.right == "REJECT_COST":
+            assert abs(claim.gross_bps) < claim.cost_bps
+        else:
+            assert claim.gross_bps > claim.cost_bps + 3.0 * claim.natural_error_bps
+
+
+def test_no_feature_of_the_interaction_says_anything_alone() -> None:
+    both, book, flow = claims_of("P6")
+    assert abs(book.planted_bps) < 0.05 * both.planted_bps and abs(flow.planted_bps) < 0.05 * both.planted_bps
+
+
+def test_a_regime_hides_its_edge_from_those_who_do_not_ask() -> None:
+    inside, everywhere = claims_of("P5")
+    assert abs(everywhere.planted_bps) < 0.5 * inside.planted_bps
+
+
+def test_calendars_fade_end_turn_and_keep_hours() -> None:
+    def planted(name: str, hour: int) -> float:
+        return world_of(name).truth([world_of(name).hour(hour)]).claims[0].planted_bps
+
+    assert 0.3 * 20 < planted("P7", 5 * 24) < 0.75 * 20 and 0.0 < planted("P7", 19 * 24) < 0.15 * 20
+    assert planted("P8_dies", 5 * 24) == planted("P8_dies", 9 * 24) == 0.0 and planted("P8_turns", 5 * 24) < -10.0
+    assert planted("P10", 16 * 24 + 23) == planted("P10", 18 * 24) == 0.0
+    assert claims_of("P11")[1].planted_bps == 0.0
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_tapes_change_in_price_alone_except_where_the_plant_says_so(name: str) -> None:
+    hour = hours_of(name)[-1]
+    base, events = world_of(name).received(hour.hour).events, hour.events
+    for field in ("ts_event", "ts_recv", "kind", "seq", "side"):
+        assert np.array_equal(base[field], events[field])
+    before, after = of_kind(base, 0), of_kind(events, 0)
+    sizes_change = any(not np.array_equal(before[side], after[side]) for side in ("bid_qty", "ask_qty"))
+    assert sizes_change == (name == "P12")
+    wider = np.rint(((after["ask_price"] - after["bid_price"]) - (before["ask_price"] - before["bid_price"])) * 10)
+    assert set(wider) == ({0.0, 960.0} if name == "P9" else {0.0}) or (name == "P9" and len(set(wider)) == 2)
+    if name == "P12":
+        assert after["bid_qty"].max() > 0.1 and (np.minimum(before["bid_qty"], 0.1) <= after["bid_qty"]).all()
+
+
+def measured(base: NDArray[Any], planted: PlantedTape, claim: Claim, leader: NDArray[Any] | None) -> tuple[float, float, float]:
+    """Extra return of the claim from the prices alone, that expected, and over all instants the former minus the latter."""
+    horizon_ns, late_ns = claim.horizon_ms * NS_PER_MS, claim.latency_ms * NS_PER_MS
+    at, signs = decisions(
+        base,
+        claim.region,
+        claim.every_ms * NS_PER_MS,
+        horizon_ns + late_ns,
+        onset=claim.onset,
+        watched=leader if claim.by_leader else None,
+    )
+    at = at + late_ns
+    now, then = mid_at(base, at), mid_at(base, at + horizon_ns)
+    extra = (mid_at(planted.events, at + horizon_ns) - mid_at(planted.events, at) - (then - now)) / now * 1e4
+    quotes = of_kind(base, 0)
+    ticks = planted.expected_ticks[base["kind"] == 0]
+    index = [np.searchsorted(quotes["ts_recv"], at + wait, side="right") - 1 for wait in (0, horizon_ns)]
+    expected = (ticks[index[1]] - ticks[index[0]]) * 0.1 / now * 1e4
+    inside = signs != 0
+    means = [float((move * signs * claim.side)[inside].mean()) for move in (extra, expected)]
+    return means[0], means[1], float((extra - expected).mean())
+
+
+@pytest.mark.parametrize("name", ["P1_8", "P2_12", "P3_8", "P4", "P5", "P6", "P9", "P12"])
+def test_prices_move_by_the_analytic_truth_and_nothing_drifts(name: str) -> None:
+    # The leader's market is a busy one: a quieter copy will do.
+    world = world_of(name, rate=0.25 if name == "P4" else 1.0)
+    base = world.received(0).events
+    leader = None if world.leader is None else world.leader.hour(0).events
+    claim, plants = world.scenario.claims[0], world.scenario.plants
+    got, truths, drifts = [], [], []
+    for draw in range(10):
+        tape = plant_edges(base, plants, instrument=world.instrument, key=root_key(draw, 7), leader=leader)
+        extra, truth, drift = measured(base, tape, claim, leader)
+        got.append(extra)
+        truths.append(truth)
+        drifts.append(drift)
+        assert tape.offset_ticks[0] == tape.offset_ticks[-1] == 0, "whatever is planted is taken back within the tape"
+    error = np.std(got, ddof=1) / len(got) ** 0.5
+    assert np.ptp(truths) < 1e-9 and abs(np.mean(got) - truths[0]) < 3.5 * error < 0.35 * truths[0]
+    assert abs(np.mean(drifts)) < 3.5 * np.std(drifts, ddof=1) / len(drifts) ** 0.5 + 1e-4
+
+
+@cache
+def null_returns(name: str) -> NDArray[np.float64]:
+    """Mean forward return over 5 s by world (rows) and cell (columns), the trend taken off."""
+    rows = []
+    for seed in range(100, 116):
+        world = world_of(name, seed)
+        events = world.hour(1).events
+        drift_bps = world.scenario.drift_hour_bps * world.market.trend_sign(1) * 5.0 / 3_600.0 if name == "N4" else 0.0
+        row = []
+        for claim in world.scenario.claims:
+            at, signs = decisions(events, claim.region, NS_PER_S, 5 * NS_PER_S)
+            moves = (mid_at(events, at + 5 * NS_PER_S) / mid_at(events, at) - 1.0) * 1e4 - drift_bps
+            row += [moves[signs > 0].mean(), moves[signs < 0].mean()]
+        rows.append(row)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("name", ["N1", "N3", "N4", "N5"])
+def test_nothing_is_followed_by_anything_in_a_null(name: str) -> None:
+    means = null_returns(name)
+    assert np.isfinite(means).all()
+    t = means.mean(axis=0) / (means.std(axis=0, ddof=1) / len(means) ** 0.5)
+    assert np.abs(t).max() < 3.8, "four cells over 16 worlds"
+
+
+def test_the_volatility_linked_null_foretells_variance() -> None:
+    world = world_of("N3", 100)
+    base, events = world.received(1).events, world.hour(1).events
+    region = world.scenario.plants[0].region
+    at, signs = decisions(events, region, NS_PER_S, 5 * NS_PER_S)
+    ratio = [np.mean((mid_at(tape, at + 5 * NS_PER_S) - mid_at(tape, at))[signs != 0] ** 2) for tape in (events, base)]
+    assert 4.0 < ratio[0] / ratio[1] < 40.0
+
+
+def test_days_of_the_trending_null_drift_by_what_they_say() -> None:
+    world = world_of("N4", 101)
+    assert {world.market.trend_sign(hour) for hour in range(24)} <= {1, -1}
+    assert len({world.market.trend_sign(24 * day) for day in range(20)}) == 2
+    moves = []
+    for seed in range(40):
+        market = world_of("N4", seed).market
+        moves.append(market.trend_sign(0) * np.log(market._opening_ticks(8) / market._opening_ticks(0)) * 1e4 / 8)
+    assert abs(np.mean(moves) - 50.0) < 3.5 * np.std(moves) / len(moves) ** 0.5
+
+
+@pytest.mark.parametrize("name", sorted(TRAPS))
+def test_traps_leak_and_their_honest_twins_do_not(name: str) -> None:
+    trap, tape = TRAPS[name], world_of(name).hour(0).events
+    first_ns = int(tape["ts_recv"].min()) + 90 * NS_PER_S
+    at = np.arange(first_ns, int(tape["ts_recv"].max()) - 30 * NS_PER_S, NS_PER_S)
+    moves = forward_bps(tape, at)
+    cuts_ns = [int(cut) for cut in at[50::150]]
+    gains = []
+    for column in (trap.leaking, trap.honest):
+        values = column(tape, at)
+        ok = np.isfinite(values)
+        rank = np.argsort(np.argsort(values[ok])) / ok.sum()
+        gains.append(moves[ok][rank > 0.95].mean() - moves[ok][rank < 0.05].mean())
+    assert gains[0] > 15.0 and abs(gains[1]) < 15.0
+    assert not is_prefix_invariant(trap.leaking, tape, at, cuts_ns)
+    assert is_prefix_invariant(trap.honest, tape, at, cuts_ns)
+    truth = world_of(name).truth([world_of(name).hour(0)])
+    assert truth.trap is not None and truth.trap.right == "LEAK"
+
+
+HASH_HOURS = """
+import sys
+from datetime import date
+from hashlib import sha256
+from edgesmith.worlds.scenarios import find_scenario
+from edgesmith.worlds.world import World
+for name in sys.argv[1:]:
+    world = World(find_scenario(name), seed=1, start_day=date(2026, 1, 5), hours=3)
+    print(sha256(world.hour(1).events.tobytes()).hexdigest())
+"""
+
+
+def test_another_process_makes_the_same_bytes() -> None:
+    names = ["P2_12", "P4", "P6", "P9", "N3", "N4", "N5"]
+    run = subprocess.run([sys.executable, "-c", HASH_HOURS, *names], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [hashlib.sha256(world_of(name).hour(1).events.tobytes()).hexdigest() for name in names]
+
+
+@pytest.mark.parametrize("name", ["N5", "N4", "P4", "P8_turns"])
+def test_hours_stay_inside_their_hour(name: str) -> None:
+    world = world_of(name)
+    events = world.hour(2).events
+    start_ns = world.market.start_ns + 2 * NS_PER_HOUR
+    assert start_ns <= events["ts_event"].min() and events["ts_event"].max() < start_ns + NS_PER_HOUR
+    assert (np.diff(events["ts_event"]) >= 0).all()
