@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import platform
@@ -22,6 +23,8 @@ from edgesmith.trading.metrics import risk_counters, run_metrics
 from edgesmith.trading.strategy import Strategy
 
 MANIFEST_NAME = "manifest.json"
+# Packages that decide numbers; command line and importers do not.
+CODE = ("domain", "features", "evaluation", "trading", "edges", "venues/simulated")
 
 
 class DataIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +59,19 @@ def inputs(data: DataIdentity, strategy: Strategy, config: EngineConfig, instrum
         "equity_start": config.equity_start,
         "seed": config.seed,
         "edgesmith_version": edgesmith.__version__,
+        "code_sha256": code_sha256(),
     }
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Return the hash of every source a run's numbers can depend on: two versions never share a run id."""
+    digest = hashlib.sha256()
+    package = Path(edgesmith.__file__).parent
+    for path in sorted(source for part in CODE for source in (package / part).rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def run_id_of(run_inputs: dict[str, Any]) -> str:
@@ -106,6 +121,7 @@ def discovery_manifest(
         "features": list(features),
         "discovery": msgspec.to_builtins(config),
         "edgesmith_version": edgesmith.__version__,
+        "code_sha256": code_sha256(),
     }
     return {"run_id": run_id_of(run_inputs), **run_inputs, "versions": versions(), "result": {"trial_hash": trial_hash}}
 
