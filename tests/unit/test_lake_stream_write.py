@@ -22,7 +22,7 @@ from edgesmith.lake.figures import StreamedMedian
 from edgesmith.lake.quality import verify
 from edgesmith.lake.schema import PartitionKey, PartitionMeta, Source
 from edgesmith.lake.segments import merge_partition
-from edgesmith.lake.stream_write import PartitionsWriter
+from edgesmith.lake.stream_write import PartitionsWriter, chunk_of
 
 VENUE = "binance_usdm"
 TRUTH = {"planted": 1}
@@ -55,7 +55,7 @@ def stream_in(root: Path, chunks: dict[PartitionKey, list[dict[str, Any]]], **op
     with PartitionsWriter(root, chunks) as writer:
         for key, parts in chunks.items():
             for part in parts:
-                writer.write(key, part)
+                writer.write(chunk_of(key, part))
         return writer.commit(source=options.pop("source", a_source()), clock=LOCAL_CLOCK, **options)
 
 
@@ -99,8 +99,8 @@ def test_several_partitions_appear_together_and_an_empty_one_not_at_all(tmp_path
     with PartitionsWriter(tmp_path, [*chunks, key_of(Stream.FUNDING)]) as writer:
         for key, parts in chunks.items():
             for part in parts:
-                writer.write(key, part)
-        writer.write(key_of(Stream.FUNDING), empty)
+                writer.write(chunk_of(key, part))
+        writer.write(chunk_of(key_of(Stream.FUNDING), empty))
         assert Catalog(tmp_path).partitions() == []
         metas = writer.commit(source=a_source(), clock=LOCAL_CLOCK)
     assert [meta.key for meta in metas] == sorted(chunks)
@@ -110,11 +110,11 @@ def test_several_partitions_appear_together_and_an_empty_one_not_at_all(tmp_path
 
 def test_leaving_without_a_commit_leaves_no_file(tmp_path: Path) -> None:
     with PartitionsWriter(tmp_path, [key_of(Stream.BBO)]) as writer:
-        writer.write(key_of(Stream.BBO), rows_of(Stream.BBO, 50))
+        writer.write(chunk_of(key_of(Stream.BBO), rows_of(Stream.BBO, 50)))
         assert files(tmp_path)
     assert files(tmp_path) == {}
     with pytest.raises(KeyboardInterrupt), PartitionsWriter(tmp_path, [key_of(Stream.BBO)]) as writer:
-        writer.write(key_of(Stream.BBO), rows_of(Stream.BBO, 50))
+        writer.write(chunk_of(key_of(Stream.BBO), rows_of(Stream.BBO, 50)))
         raise KeyboardInterrupt
     assert files(tmp_path) == {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from edgesmith.canonical import canonical_json, content_hash
 from edgesmith.domain.events import EVENT, PAYLOAD_FIELDS, Stream
 from edgesmith.domain.instruments import Instrument
 from edgesmith.lake.schema import ClockRecord, PartitionKey, PartitionMeta, Source
-from edgesmith.lake.stream_write import PartitionsWriter
+from edgesmith.lake.stream_write import Chunk, PartitionsWriter, chunk_of
 from edgesmith.parallel import Progress, map_ordered
 from edgesmith.worlds.scenarios import find_scenario
 from edgesmith.worlds.world import RECIPE_VERSION, VENUE, TruthRecord, World, WorldHour
@@ -68,7 +69,7 @@ def write_world(world: World, root: Path, *, workers: int | None = None, progres
     """
     truths: list[TruthRecord] = []
     partitions: list[PartitionMeta] = []
-    hours = map_ordered(world.hour, range(world.hours), workers=workers, mode="threads", progress=progress)
+    hours = map_ordered(partial(_hour, world), range(world.hours), workers=workers, mode="threads", progress=progress)
     for number in range(-(-world.hours // _HOURS_PER_DAY)):
         truth, written = _write_day(world, world.start_day + timedelta(days=number), islice(hours, _HOURS_PER_DAY), root)
         truths.append(truth)
@@ -76,17 +77,26 @@ def write_world(world: World, root: Path, *, workers: int | None = None, progres
     return WorldResult(world.instrument, tuple(truths), tuple(partitions))
 
 
-def _write_day(world: World, day: date, hours: Iterator[WorldHour], root: Path) -> tuple[TruthRecord, tuple[PartitionMeta, ...]]:
+def _hour(world: World, number: int) -> tuple[WorldHour, list[Chunk]]:
+    # The hour without its events, and these as they go into the lake.
+    hour = world.hour(number)
+    day = world.start_day + timedelta(days=number // _HOURS_PER_DAY)
     keys = [PartitionKey(VENUE, stream, world.instrument.symbol, day) for stream in Stream]
-    without_events: list[WorldHour] = []
+    chunks = [chunk_of(key, _columns(hour, key.stream)) for key in keys]
+    return replace(hour, events=np.zeros(0, EVENT)), chunks
+
+
+def _write_day(
+    world: World, day: date, hours: Iterator[tuple[WorldHour, list[Chunk]]], root: Path
+) -> tuple[TruthRecord, tuple[PartitionMeta, ...]]:
+    keys = [PartitionKey(VENUE, stream, world.instrument.symbol, day) for stream in Stream]
+    day_hours: list[WorldHour] = []
     with PartitionsWriter(root, keys, simulated=True) as writer:
-        for hour in hours:
-            for key in keys:
-                writer.write(key, _columns(hour, key.stream))
-            without_events.append(replace(hour, events=np.zeros(0, EVENT)))
-            # The next hour is simulated while this one is written: keep only one of them.
-            del hour
-        truth = world.truth(without_events)
+        for hour, chunks in hours:
+            day_hours.append(hour)
+            while chunks:
+                writer.write(chunks.pop())
+        truth = world.truth(day_hours)
         source = Source(f"world {world.scenario.name} seed {world.seed}", _recipe_hash(world, truth), "edgesmith-world")
         metas = writer.commit(
             source=source,

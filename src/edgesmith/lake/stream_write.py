@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,24 @@ _PART_NAME = TEMPORARY_PREFIX + "part.parquet"
 _CLOCKS = ["ts_event", "ts_recv"]
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of one partition, checked and in order; None where there are none."""
+
+    key: PartitionKey
+    rows: Rows | None
+
+
+def chunk_of(key: PartitionKey, columns: Mapping[str, Any]) -> Chunk:
+    """Return columns, given as to `merge_partition`, as a chunk; any thread can do this beside the one that writes.
+
+    The rows may come in any order, and repeats among them are dropped as `merge_partition` does.
+    """
+    if not len(columns["ts_event"]):
+        return Chunk(key, None)
+    return Chunk(key, ordered(checked_rows(key, columns), key.stream))
+
+
 class PartitionsWriter:
     """The partitions `keys` of the lake at `root`, held against other writers while the `with` block runs.
 
@@ -62,13 +81,10 @@ class PartitionsWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._locks.close()
 
-    def write(self, key: PartitionKey, columns: Mapping[str, Any]) -> None:
-        """Add rows, given as to `merge_partition`, to one partition: all of them later than those before.
-
-        Rows of one chunk may come in any order, and repeats among them are dropped as `merge_partition` does.
-        """
-        if len(columns["ts_event"]):
-            self._parts[key].write(columns)
+    def write(self, chunk: Chunk) -> None:
+        """Add a chunk to its partition; all its rows must be later than those before."""
+        if chunk.rows is not None:
+            self._parts[chunk.key].write(chunk.rows)
 
     def commit(
         self,
@@ -110,8 +126,7 @@ class _Part:
         remove_leftovers(self.folder)
         remove_unnamed(self.folder, self.held)
 
-    def write(self, columns: Mapping[str, Any]) -> None:
-        rows = ordered(checked_rows(self.key, columns), self.key.stream)
+    def write(self, rows: Rows) -> None:
         first_ns = int(rows["ts_event"][0]), int(rows["ts_recv"][0])
         if self._figures.rows and first_ns <= self._last_ns:
             raise OrderingError(
