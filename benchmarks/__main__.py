@@ -24,6 +24,7 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "live_event": ("bench_live", "rows", "TITLE"),
     "memory": ("bench_memory", "rows", "TITLE"),
     "import_capture": ("bench_import", "rows", "TITLE"),
+    "worlds": ("bench_worlds", "rows", "TITLE"),
     "cold_compile": ("bench_cold", "rows", "TITLE"),
     "discovery": ("bench_measured", "discovery_rows", "DISCOVERY_TITLE"),
 }

@@ -211,6 +211,11 @@ def at_most_check(row: Row, what: str, value: float, limit: float, unit: str) ->
     _note(row, what, value, f"<= {limit:g} {unit}", value <= limit)
 
 
+def at_least_check(row: Row, what: str, value: float, limit: float, unit: str) -> None:
+    """Note whether a figure reaches its limit."""
+    _note(row, what, value, f">= {limit:g} {unit}", value >= limit)
+
+
 def same_check(row: Row, what: str, value: float, expected: float, tolerance: float = 0.0) -> None:
     """Note whether `row` found what ours found: otherwise it did not do the same work."""
     text = f"= {expected:,.2f}" if tolerance else f"= {expected:,.0f}"
