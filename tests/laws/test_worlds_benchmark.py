@@ -24,7 +24,7 @@ from edgesmith.worlds.world import World, WorldHour
 
 PLANTED = sorted(name for name in SCENARIOS if SCENARIOS[name].group == "P")
 # Hours that show the edge where the first ones do not.
-SHOWN_AT = {"P10": range(17 * 24, 17 * 24 + 2), "P11": (12, 13, 37), "P4": range(1)}
+SHOWN_AT = {"P10": (17 * 24,), "P11": (12, 13, 37), "P4": range(1)}
 SIZES = {"P1_1": 1, "P1_2": 2, "P1_4": 4, "P1_8": 8, "P1_16": 16, "P2_6": 6, "P2_12": 12, "P3_8": 8, "P3_15": 15, "P4": 6}
 SIZES |= {"P5": 12, "P6": 12, "P7": 20, "P8_dies": 15, "P8_turns": 15, "P9": 9, "P10": 90, "P11": 12, "P12": 12}
 

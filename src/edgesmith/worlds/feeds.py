@@ -134,8 +134,8 @@ def receive(tape: NDArray[Any], feed: Feed, key: np.uint64) -> Received:
     gaps = _gaps(sent_ns, feed, child_key(key, _LABEL_GAP))
     held_ns = _held_ns(sent_ns, feed, child_key(key, _LABEL_BURST))
     late_ns = _late_ns(events, feed, child_key(key, _LABEL_LATE))
-    _stamp_arrival(events, held_ns)
-    events["ts_recv"] += late_ns + _skew_ns(sent_ns, feed, child_key(key, _LABEL_SKEW))
+    _stamp_arrival(events, held_ns + _skew_ns(sent_ns, feed, child_key(key, _LABEL_SKEW)))
+    events["ts_recv"] += late_ns
     lost = np.zeros(len(events), bool)
     for start_ns, end_ns in gaps:
         lost |= (sent_ns >= start_ns) & (sent_ns < end_ns)
@@ -193,11 +193,11 @@ def _late_ns(events: NDArray[Any], feed: Feed, key: np.uint64) -> NDArray[np.int
     return out
 
 
-def _stamp_arrival(events: NDArray[Any], held_ns: NDArray[np.int64]) -> None:
+def _stamp_arrival(events: NDArray[Any], added_ns: NDArray[np.int64]) -> None:
     # Within a stream nothing overtakes, and different instants stay different.
     for kind in np.unique(events["kind"]):
         rows = np.flatnonzero(events["kind"] == kind)
-        received = events["ts_recv"][rows] + held_ns[rows]
+        received = events["ts_recv"][rows] + added_ns[rows]
         order = np.arange(len(rows))
         events["ts_recv"][rows] = np.maximum.accumulate(received - order) + order
 
