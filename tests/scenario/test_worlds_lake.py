@@ -17,6 +17,7 @@ from edgesmith.lake.catalog import Catalog
 from edgesmith.lake.importers.entry import import_files
 from edgesmith.lake.quality import verify
 from edgesmith.lake.replay import Replay
+from edgesmith.lake.schema import PartitionKey
 from edgesmith.venues.registry import find_instrument
 from edgesmith.worlds.plant import Plant, plant_edges
 from edgesmith.worlds.random import root_key
@@ -130,3 +131,21 @@ def test_edges_are_planted_in_a_real_market(tmp_path: Path, shared_data: Path) -
     assert np.array_equal(moved, planted.offset_ticks[quotes]) and planted.offset_ticks[-1] == 0
     assert planted.scheduled > 30 and planted.late == 0, "a busy market always has an update that moves the mid price"
     assert np.array_equal(planted.events["bid_qty"][quotes], tape["bid_qty"][quotes])
+
+
+def test_a_market_that_leads_is_written_beside_the_one_it_leads(tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    result = make_world("P4", seed=3, root=tmp_path, hours=1, rate=0.05, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+    (truth,) = result.truths
+    assert truth.leader is not None and truth.leader != result.instrument.symbol
+    partitions = Catalog(tmp_path).partitions()
+    assert {partition.key.symbol for partition in partitions} == {truth.leader, result.instrument.symbol}
+    assert len(partitions) == len(result.partitions) == 2 * len(Stream)
+    assert all(verify(partition).ok for partition in partitions)
+    assert result.events == sum(partition.meta.rows for partition in partitions)
+
+
+def test_every_scenario_has_a_place_of_its_own_in_the_lake() -> None:
+    keys = [PartitionKey("simulated", Stream.BBO, scenario.symbol, START_DAY) for scenario in SCENARIOS.values()]
+    assert len(set(keys)) == len(SCENARIOS)

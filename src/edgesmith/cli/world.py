@@ -53,13 +53,25 @@ def make_world(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> WorldResult:
-    """Simulate scenario `name` and write it into the lake at `root`.
+    """Simulate scenario `name`, and the market that leads it where there is one, and write them into the lake at `root`.
 
     `hours` defaults to the scenario's, `workers` to one a core.
     """
     scenario = find_scenario(name)
     world = World(scenario, seed=seed, start_day=start_day, hours=scenario.hours if hours is None else hours, rate=rate)
-    return write_world(world, root, workers=workers, progress=progress)
+    if world.leader is None:
+        return write_world(world, root, workers=workers, progress=progress)
+
+    def later(done: int, _: int | None) -> None:
+        if progress is not None:
+            progress(world.hours + done, 2 * world.hours)
+
+    def first(done: int, _: int | None) -> None:
+        later(done - world.hours, None)
+
+    leading = write_world(world.leader, root, workers=workers, progress=first)
+    written = write_world(world, root, workers=workers, progress=later)
+    return msgspec.structs.replace(written, partitions=leading.partitions + written.partitions)
 
 
 def write_world(world: World, root: Path, *, workers: int | None = None, progress: Progress | None = None) -> WorldResult:

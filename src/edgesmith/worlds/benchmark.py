@@ -43,7 +43,7 @@ _ONE_BOOK = Region(feature="imbalance_ema", low=0.75, mirrored=True)
 
 
 def _symbol(name: str) -> str:
-    return name.replace("_", "X") + "USDT"
+    return name.replace("_", "X").upper() + "USDT"
 
 
 def _on_book(size_bps: float, gain: float = _BOOK_GAIN, **changes: Any) -> Plant:
