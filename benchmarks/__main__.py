@@ -25,6 +25,7 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "memory": ("bench_memory", "rows", "TITLE"),
     "import_capture": ("bench_import", "rows", "TITLE"),
     "worlds": ("bench_worlds", "rows", "TITLE"),
+    "worlds_truth": ("bench_worlds_truth", "rows", "TITLE"),
     "cold_compile": ("bench_cold", "rows", "TITLE"),
     "discovery": ("bench_measured", "discovery_rows", "DISCOVERY_TITLE"),
 }
