@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgesmith.cli.output import number, print_json, print_table, progress
+from edgesmith.cli.output import console, number, print_json, print_table, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, WorkersOption
 from edgesmith.domain.units import NS_PER_MS, format_duration_ns, parse_date
 
 if TYPE_CHECKING:
     from edgesmith.worlds.claims import ClaimTruth
+    from edgesmith.worlds.regions import Cell
     from edgesmith.worlds.scenario import Scenario
 
 app = typer.Typer(no_args_is_help=True)
@@ -25,6 +26,8 @@ GROUPS = {
 DEFAULT_START = "2026-01-05"
 # Regions open on a side carry a bound of this size.
 UNBOUNDED = 1e9
+HOURS_PER_DAY = 24
+_ROLES = {"inside": "", "sign": " times its sign", "same": " on the same side", "opposite": " on the other side"}
 
 
 @app.command("ls")
@@ -75,16 +78,34 @@ def make_command(
             format_duration_ns(claim.horizon_ms * NS_PER_MS),
             number(claim.gross_bps),
             number(claim.cost_bps),
-            claim.verdict,
+            claim.right,
         )
         for claim in world.truths[0].claims
     ]
     columns = ("where", "side", "horizon", "gross (bps)", "cost (bps)", "right verdict")
-    print_table("What is true", columns, claims, right=columns[3:5])
+    if claims:
+        print_table("What is true", columns, claims, right=columns[3:5])
+    trap = world.truths[0].trap
+    if trap is not None:
+        console().print(f"Trap: {trap.summary}. Right verdict: {trap.right}", soft_wrap=True)
 
 
 def _where(claim: ClaimTruth) -> str:
-    bounds = [f">= {claim.low:g}"] if claim.low > -UNBOUNDED else []
-    bounds += [f"< {claim.high:g}"] if claim.high < UNBOUNDED else []
-    mirror = " (and mirrored)" if claim.mirrored else ""
-    return f"{claim.feature} {' and '.join(bounds)}{mirror}"
+    said = [_bounds(claim) + (" (and mirrored)" if claim.mirrored else "")]
+    said += [f"{_bounds(cell)}{_ROLES[cell.role]}" for cell in claim.within]
+    said += ["on the leader"] if claim.by_leader else []
+    said += [_hours(claim.hours)] if claim.hours else []
+    said += [f"after {claim.latency_ms} ms"] if claim.latency_ms else []
+    return "; ".join(said)
+
+
+def _hours(hours: tuple[int, ...]) -> str:
+    others = [hour for hour in range(HOURS_PER_DAY) if hour not in hours]
+    few, word = (hours, "at") if len(hours) <= len(others) else (others, "outside")
+    return f"{word} {', '.join(map(str, few))} UTC"
+
+
+def _bounds(cell: ClaimTruth | Cell) -> str:
+    bounds = [f">= {cell.low:g}"] if cell.low > -UNBOUNDED else []
+    bounds += [f"< {cell.high:g}"] if cell.high < UNBOUNDED else []
+    return f"{cell.feature} {' and '.join(bounds)}"
