@@ -2,6 +2,6 @@
 
 It never interprets a market, never invents a row and never changes one: `seq` is the only column it adds.
 
-Reading order: `schema` (what a partition is), `rows`, `datafile`, `atomic`, `segments` (writing), `catalog` (finding), `quality`
-(checking), `sequence`, `merge`, `replay` (reading in order).
+Reading order: `schema` (what a partition is), `rows`, `figures`, `datafile`, `atomic`, `segments` and `stream_write` (writing),
+`catalog` (finding), `quality` (checking), `sequence`, `merge`, `replay` (reading in order).
 """
