@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, sweep, worlds
+from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, sweep, world_facts, worlds
 from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -25,6 +25,9 @@ app = typer.Typer(
 lake.app.command("replay")(replay.replay_command)
 app.add_typer(lake.app, name="lake", help="Import, download, list and verify market data.")
 app.add_typer(features.app, name="features", help="List features and compute feature rows.")
+worlds.app.command("facts")(world_facts.facts_command)
+worlds.app.command("compare")(world_facts.compare_command)
+worlds.app.command("fit")(world_facts.fit_command)
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
 app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)

@@ -29,11 +29,18 @@ def imbalance(s: Any) -> float:
 @kernel
 def passive_order(s: Any, p: Any) -> None:
     """Add to, or cancel from, the queue at one touch."""
+    if p.withdraw_ratio > 0.0 and uniform(s) < p.withdraw_ratio:
+        _withdraw(s, p)
+        return
+    if p.undo_ratio > 0.0 and s.undo_lots != 0 and uniform(s) < p.undo_ratio:
+        _undo(s)
+        return
     side = 1 if uniform(s) < 0.5 else -1
     queue = s.bid_lots if side > 0 else s.ask_lots
     pull_back = p.queue_restoring * (queue - p.queue_typical_lots) / (queue + p.queue_typical_lots)
     cancel_ratio = 0.5 + pull_back - p.thin_side_pressure * side * imbalance(s)
     lots = max(1, int(lognormal(s, p.passive_median_lots, p.passive_log_sd)))
+    before = queue
     if uniform(s) >= cancel_ratio:
         queue += lots
     elif lots < queue:
@@ -43,10 +50,43 @@ def passive_order(s: Any, p: Any) -> None:
         return
     else:
         queue -= queue // 2
+    s.undo_side = side
+    s.undo_lots = queue - before
+    _set_queue(s, side, queue)
+
+
+@kernel
+def _set_queue(s: Any, side: int, lots: int) -> None:
     if side > 0:
-        s.bid_lots = queue
+        s.bid_lots = lots
     else:
-        s.ask_lots = queue
+        s.ask_lots = lots
+
+
+@kernel
+def _undo(s: Any) -> None:
+    queue = s.bid_lots if s.undo_side > 0 else s.ask_lots
+    _set_queue(s, s.undo_side, max(1, queue - s.undo_lots))
+    s.undo_lots = 0
+
+
+@kernel
+def _withdraw(s: Any, p: Any) -> None:
+    # Makers leave the touch that is thin, or that trades are hitting; what they leave behind goes soon after.
+    tilt = p.withdraw_imbalance_gain * imbalance(s) + p.withdraw_flow_gain * math.tanh(_recent_flow(s, p))
+    side = -1 if 2.0 * uniform(s) - 1.0 < tilt else 1
+    queue = s.bid_lots if side > 0 else s.ask_lots
+    left_ratio = -math.log(uniform(s)) * p.withdraw_left_ratio
+    _set_queue(s, side, max(1, int(queue * min(1.0, left_ratio))))
+    s.undo_lots = 0
+
+
+@kernel
+def _recent_flow(s: Any, p: Any) -> float:
+    elapsed_ms = (s.now_ns - s.flow_ns) * 1e-6
+    s.flow *= math.exp(-elapsed_ms / p.flow_memory_ms)
+    s.flow_ns = s.now_ns
+    return s.flow
 
 
 @kernel
@@ -58,6 +98,7 @@ def market_order(s: Any, lanes: Any, p: Any, out: Any) -> None:
     queue = s.ask_lots if sign > 0 else s.bid_lots
     write_fills(s, lanes[1], p, out, sign, touch_ticks, 0, min(lots, queue))
     s.open_interest += sign * lots * 0.02
+    s.flow = _recent_flow(s, p) + sign * lots / p.queue_typical_lots
     if lots < queue:
         if sign > 0:
             s.ask_lots = queue - lots
@@ -92,10 +133,13 @@ def _order_lots(s: Any, p: Any) -> int:
 @kernel
 def _deplete(s: Any, p: Any, side: int, excess: float) -> int:
     # The touch an order of sign `side` consumes is gone: it jumps, and the gap will be closed.
+    s.undo_lots = 0
     ticks = lognormal(s, p.jump_median_ticks, p.jump_log_sd) * (1.0 + p.jump_excess_gain * math.sqrt(excess))
     jump = 1 + int(min(ticks, p.jump_max_ticks))
     follow_ratio = p.follow_ratio + p.follow_excess_gain * excess / (1.0 + excess)
     follow_ratio += side * (p.follow_imbalance_gain * imbalance(s) - p.follow_predicted_loss * s.sign_mean)
+    if p.follow_flow_gain != 0.0:
+        follow_ratio += side * p.follow_flow_gain * math.tanh(_recent_flow(s, p))
     lots = max(1, int(lognormal(s, p.new_queue_median_lots, p.new_queue_log_sd)))
     if side > 0:
         s.ask_ticks += jump
@@ -103,7 +147,8 @@ def _deplete(s: Any, p: Any, side: int, excess: float) -> int:
     else:
         s.bid_ticks -= jump
         s.bid_lots = lots
-    s.refill_side = side if uniform(s) < follow_ratio else -side
+    s.refill_follows = 1 if uniform(s) < follow_ratio else 0
+    s.refill_side = side if s.refill_follows == 1 else -side
     s.refill_due_ns = s.now_ns + _refill_wait_ns(s, p)
     return jump
 
@@ -114,12 +159,24 @@ def _refill_wait_ns(s: Any, p: Any) -> int:
 
 
 @kernel
+def _refill_step(s: Any, p: Any, gap: int) -> int:
+    if uniform(s) < p.refill_complete_ratio:
+        return gap
+    if p.refill_step_ticks > 0.0:
+        return 1 + int(min(lognormal(s, p.refill_step_ticks, p.refill_step_log_sd), p.jump_max_ticks))
+    return 1 + int(uniform(s) * gap)
+
+
+@kernel
 def refill(s: Any, lanes: Any, p: Any, out: Any) -> None:
     """Close some or all of the gap a depletion left."""
+    s.undo_lots = 0
     gap = s.ask_ticks - s.bid_ticks - 1
-    step = gap if uniform(s) < p.refill_complete_ratio else 1 + int(uniform(s) * gap)
-    step = min(step, gap)
-    lots = max(1, int(lognormal(s, p.new_queue_median_lots, p.new_queue_log_sd)))
+    step = min(gap, _refill_step(s, p, gap))
+    lots_median = p.refill_median_lots if p.refill_median_lots > 0.0 else p.new_queue_median_lots
+    lots = max(1, int(lognormal(s, lots_median, p.new_queue_log_sd)))
+    if s.refill_follows == 1:
+        lots += int(step * p.follow_lots_per_tick)
     if s.refill_side > 0:
         s.bid_ticks += step
         s.bid_lots = lots

@@ -43,6 +43,12 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     passive_median_lots: float = 200.0
     passive_log_sd: float = 1.55
     thin_side_pressure: float = 0.12  # how much more the thinner side cancels
+    undo_ratio: float = 0.0  # share of passive actions that take back the one before
+    withdraw_ratio: float = 0.0  # share of passive actions in which the makers leave a touch together
+    withdraw_left_ratio: float = 0.03  # mean share of the queue that stays
+    withdraw_imbalance_gain: float = 0.0  # how much rather they leave the thinner side
+    withdraw_flow_gain: float = 0.0  # how much rather they leave the side that trades have been hitting
+    flow_memory_ms: float = 300.0  # how long a trade counts as recent
     metaorder_ratio: float = 0.52  # share of market orders that belong to the running metaorder
     metaorder_tail: float = 1.5
     sign_tilt: float = 0.8  # how much other market orders hit the thinner side
@@ -66,9 +72,14 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     follow_excess_gain: float = 0.3
     follow_imbalance_gain: float = 0.45
     follow_predicted_loss: float = 0.12
+    follow_lots_per_tick: float = 0.0  # size that comes along with the side that follows, by how far it goes
+    follow_flow_gain: float = 0.0  # how much rather the other side follows in the direction of recent trades
     refill_median_ms: float = 0.95
     refill_log_sd: float = 1.7
     refill_complete_ratio: float = 0.6
+    refill_step_ticks: float = 0.0  # median step of an incomplete refill; 0 for a uniform share of the gap
+    refill_step_log_sd: float = 1.0
+    refill_median_lots: float = 0.0  # size behind a step; 0 for that of the new queue
 
     # Prices over hours, feed, slow streams
     opening_price: float = 60_000.0
@@ -123,9 +134,20 @@ _POSITIVE = frozenset(
     name
     for name in TapeParameters.__struct_fields__
     if name.endswith(("_ms", "_lots", "_ticks", "_price", "_tail")) or name == "actions_per_s"
-) - {"latency_floor_ms"}
+) - {"latency_floor_ms", "refill_step_ticks", "refill_median_lots"}
 _PROBABILITIES = frozenset(
-    {"market_ratio", "metaorder_ratio", "sign_tilt", "order_tail_ratio", "follow_ratio", "refill_complete_ratio", "pull_ratio"}
+    {
+        "follow_ratio",
+        "market_ratio",
+        "metaorder_ratio",
+        "order_tail_ratio",
+        "pull_ratio",
+        "refill_complete_ratio",
+        "sign_tilt",
+        "undo_ratio",
+        "withdraw_left_ratio",
+        "withdraw_ratio",
+    }
 )
 
 # The same numbers as one record, which compiled code reads by attribute.

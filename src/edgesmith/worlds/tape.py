@@ -47,6 +47,7 @@ TAPE_STATE: np.dtype[Any] = np.dtype(
         ("next_second_ns", "<i8"),
         ("refill_due_ns", "<i8"),
         ("refill_side", "<i8"),  # +1 the bid moves up, -1 the ask moves down
+        ("refill_follows", "<i8"),  # 1 where the refill goes the way of the depletion
         ("bid_ticks", "<i8"),
         ("ask_ticks", "<i8"),
         ("bid_lots", "<i8"),
@@ -64,6 +65,10 @@ TAPE_STATE: np.dtype[Any] = np.dtype(
         ("medium_rate", "<f8"),
         ("slow_rate", "<f8"),
         ("sign_mean", "<f8"),
+        ("undo_side", "<i8"),  # touch of the passive action before
+        ("undo_lots", "<i8"),  # what it added; 0 where there is nothing to take back
+        ("flow", "<f8"),  # signed size of recent trades in typical queues
+        ("flow_ns", "<i8"),  # when `flow` was brought up to date
         ("index_ticks", "<f8"),
         ("open_interest", "<f8"),
     ]
@@ -131,6 +136,9 @@ def _start(s: Any, lanes: Any, p: Any, root: np.uint64, hour: int, epoch_ns: int
     s.bid_lots = s.ask_lots = int(p.queue_typical_lots)
     s.metaorder_left = 0
     s.sign_mean = 0.0
+    s.undo_lots = 0
+    s.flow = 0.0
+    s.flow_ns = s.now_ns
     s.index_ticks = 0.5
     s.open_interest = p.open_interest_lots
     s.fast_rate = 0.0
