@@ -21,7 +21,7 @@ from edgesmith.domain.events import KIND_BBO, KIND_TRADE
 from edgesmith.domain.records import as_records, joined, taken
 from edgesmith.domain.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from edgesmith.errors import InputError, UnknownNameError
-from edgesmith.worlds.random import child_key, uniform_at
+from edgesmith.worlds.random import child_key, uniforms_at
 
 _LABEL_BURST, _LABEL_GAP, _LABEL_LATE, _LABEL_SKEW = 1, 2, 3, 4
 _BURST_CELL_NS = NS_PER_S
@@ -153,11 +153,6 @@ def receive(tape: NDArray[Any], feed: Feed, key: np.uint64) -> Received:
     return Received(kept, joined([kept[:0], *extra]), record)
 
 
-def _uniforms(key: np.uint64, counters: NDArray[np.int64]) -> NDArray[np.float64]:
-    with np.errstate(over="ignore"):
-        return np.array([uniform_at(key, np.uint64(counter)) for counter in counters.tolist()])
-
-
 def _cells(sent_ns: NDArray[np.int64], cell_ns: int) -> NDArray[np.int64]:
     return np.arange(int(sent_ns.min()) // cell_ns, int(sent_ns.max()) // cell_ns + 1)
 
@@ -165,17 +160,17 @@ def _cells(sent_ns: NDArray[np.int64], cell_ns: int) -> NDArray[np.int64]:
 def _gaps(sent_ns: NDArray[np.int64], feed: Feed, key: np.uint64) -> list[tuple[int, int]]:
     # One at most in each minute, and inside it.
     cells = _cells(sent_ns, _GAP_CELL_NS)
-    cells = cells[_uniforms(key, cells) < feed.gap_ratio]
-    lengths = (_uniforms(child_key(key, 1), cells) * feed.gap_ms_max * NS_PER_MS).astype(np.int64) + NS_PER_MS
-    starts = cells * _GAP_CELL_NS + (_uniforms(child_key(key, 2), cells) * (_GAP_CELL_NS - lengths)).astype(np.int64)
+    cells = cells[uniforms_at(key, cells) < feed.gap_ratio]
+    lengths = (uniforms_at(child_key(key, 1), cells) * feed.gap_ms_max * NS_PER_MS).astype(np.int64) + NS_PER_MS
+    starts = cells * _GAP_CELL_NS + (uniforms_at(child_key(key, 2), cells) * (_GAP_CELL_NS - lengths)).astype(np.int64)
     return [(start, start + length) for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)]
 
 
 def _held_ns(sent_ns: NDArray[np.int64], feed: Feed, key: np.uint64) -> NDArray[np.int64]:
     # A stall ends at one instant: until then everything sent since its start waits.
     cells = _cells(sent_ns, _BURST_CELL_NS)
-    stalls = _uniforms(key, cells) < feed.burst_ratio
-    lengths = -np.log(_uniforms(child_key(key, 1), cells)) * feed.burst_ms * NS_PER_MS
+    stalls = uniforms_at(key, cells) < feed.burst_ratio
+    lengths = -np.log(uniforms_at(child_key(key, 1), cells)) * feed.burst_ms * NS_PER_MS
     lengths = np.where(stalls, np.minimum(lengths, _BURST_CELL_NS), 0.0).astype(np.int64)
     starts = cells * _BURST_CELL_NS
     at = sent_ns // _BURST_CELL_NS - cells[0]
@@ -187,8 +182,8 @@ def _late_ns(events: NDArray[Any], feed: Feed, key: np.uint64) -> NDArray[np.int
     trades = np.flatnonzero(events["kind"] == KIND_TRADE)
     hour_key = child_key(key, int(events["ts_event"][0]) // (60 * _GAP_CELL_NS)) if len(trades) else key
     counters = events["seq"][trades].astype(np.int64)
-    late = _uniforms(hour_key, counters) < feed.late_ratio
-    waits = _uniforms(child_key(hour_key, 1), counters[late]) * feed.late_ms_max * NS_PER_MS
+    late = uniforms_at(hour_key, counters) < feed.late_ratio
+    waits = uniforms_at(child_key(hour_key, 1), counters[late]) * feed.late_ms_max * NS_PER_MS
     out[trades[late]] = waits.astype(np.int64) + 50 * NS_PER_MS
     return out
 
@@ -204,7 +199,7 @@ def _stamp_arrival(events: NDArray[Any], added_ns: NDArray[np.int64]) -> None:
 
 def _skew_ns(sent_ns: NDArray[np.int64], feed: Feed, key: np.uint64) -> NDArray[np.int64]:
     knots = np.arange(int(sent_ns.min()) // _SKEW_KNOT_NS, int(sent_ns.max()) // _SKEW_KNOT_NS + 2)
-    wander = (2.0 * _uniforms(key, knots) - 1.0) * feed.skew_wander_ms
+    wander = (2.0 * uniforms_at(key, knots) - 1.0) * feed.skew_wander_ms
     first_ns = int(knots[0]) * _SKEW_KNOT_NS
     skew_ms = feed.skew_ms + np.interp(sent_ns - first_ns, (knots - knots[0]) * float(_SKEW_KNOT_NS), wander)
     return np.rint(skew_ms * NS_PER_MS).astype(np.int64)

@@ -15,7 +15,7 @@ from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.records import as_records
 from edgesmith.errors import InputError
 from edgesmith.worlds.bridge import Grid
-from edgesmith.worlds.random import child_key, uniform_at
+from edgesmith.worlds.random import child_key, uniforms_at
 
 
 def chimera(prices: NDArray[Any], flow: NDArray[Any]) -> NDArray[Any]:
@@ -71,9 +71,7 @@ def reflected(events: NDArray[Any], *, block_ns: int, instrument: Instrument, ke
 
 def _signs(blocks: NDArray[np.int64], key: np.uint64) -> NDArray[np.float64]:
     named, at = np.unique(blocks, return_inverse=True)
-    with np.errstate(over="ignore"):
-        drawn = [1.0 if uniform_at(child_key(key, 1), np.uint64(block)) < 0.5 else -1.0 for block in named.tolist()]
-    return np.asarray(drawn)[at]
+    return np.where(uniforms_at(child_key(key, 1), named) < 0.5, 1.0, -1.0)[at]
 
 
 def _shift_others(tape: NDArray[Any], quotes: NDArray[np.int64], shift: NDArray[np.float64], grid: Grid) -> None:

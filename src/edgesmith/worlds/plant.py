@@ -29,9 +29,9 @@ from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
 from edgesmith.errors import InputError
 from edgesmith.worlds.bridge import Grid
 from edgesmith.worlds.calendars import Calendar
-from edgesmith.worlds.random import child_key
+from edgesmith.worlds.random import child_key, uniforms_at
 from edgesmith.worlds.regions import SETTLE_NS, Region, decisions, is_shift_invariant, signs_at, values_at
-from edgesmith.worlds.shifts import dress_quotes, post_shifts, shift_prices, uniforms
+from edgesmith.worlds.shifts import dress_quotes, post_shifts, shift_prices
 
 _LABEL_DRAW, _LABEL_TAKE_BACK, _LABEL_DIRECTION = 1, 2, 3
 
@@ -199,14 +199,14 @@ def _draws(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     # Signed multiples of the shift drawn at each instant, and those that take back their sum at random instants.
     counters = instants_ns // (item.every_ms * NS_PER_MS)
-    happens = _uniforms(child_key(key, _LABEL_DRAW), counters) < np.abs(chances)
+    happens = uniforms_at(child_key(key, _LABEL_DRAW), counters) < np.abs(chances)
     directions = np.sign(chances).astype(np.int64)
     if item.side == 0:
-        directions = np.where(_uniforms(child_key(key, _LABEL_DIRECTION), counters) < 0.5, 1, -1)
+        directions = np.where(uniforms_at(child_key(key, _LABEL_DIRECTION), counters) < 0.5, 1, -1)
     drawn = np.where(happens, directions, 0)
     surplus = int(drawn.sum())
     back_key = child_key(key, _LABEL_TAKE_BACK, int(instants_ns[0]) // NS_PER_S)
-    where = _uniforms(back_key, np.arange(abs(surplus))) * len(instants_ns)
+    where = uniforms_at(back_key, np.arange(abs(surplus))) * len(instants_ns)
     back = np.bincount(where.astype(np.int64), minlength=len(instants_ns))
     return drawn, back * (1 if surplus > 0 else -1)
 
@@ -225,13 +225,6 @@ def _dress(
     tick = Grid.of(instrument.tick_size)
     qty_max = item.touch_qty_max or math.inf
     dress_quotes(shifted, fires, half_ticks, qty_max, tick.numerator, tick.denominator)
-
-
-def _uniforms(key: np.uint64, counters: NDArray[np.int64]) -> NDArray[np.float64]:
-    out = np.empty(len(counters))
-    with np.errstate(over="ignore"):
-        uniforms(key, counters, out)
-    return out
 
 
 def _ticks(size_bps: float, name: str, events: NDArray[Any], item: Plant, instrument: Instrument) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesmith.compiled import kernel
 
@@ -94,3 +95,17 @@ def child_key(key: np.uint64, *labels: int) -> np.uint64:
 def root_key(seed: int, symbol: int) -> np.uint64:
     """Return the key everything of one symbol of one world derives from."""
     return child_key(np.uint64(0), seed, symbol)
+
+
+def uniforms_at(key: np.uint64, counters: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the uniform numbers `counters` of `key`."""
+    out = np.empty(len(counters))
+    with np.errstate(over="ignore"):
+        _fill_uniforms(key, counters, out)
+    return out
+
+
+@kernel
+def _fill_uniforms(key: np.uint64, counters: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    for i in range(len(counters)):
+        out[i] = uniform_at(key, np.uint64(counters[i]))

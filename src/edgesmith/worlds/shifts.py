@@ -16,14 +16,6 @@ from numpy.typing import NDArray
 
 from edgesmith.compiled import kernel
 from edgesmith.domain.events import KIND_BBO, KIND_MARK_PRICE, KIND_TRADE
-from edgesmith.worlds.random import uniform_at
-
-
-@kernel
-def uniforms(key: np.uint64, counters: NDArray[np.int64], out: NDArray[np.float64]) -> None:
-    """Write uniform number `counters[i]` of `key` into `out[i]`."""
-    for i in range(len(counters)):
-        out[i] = uniform_at(key, np.uint64(counters[i]))
 
 
 @kernel
