@@ -191,6 +191,8 @@ def trade_flow_imbalance(trades, half_life_ns=10 * NS_PER_S, warmup_events=20):
 def trade_activity(trades, half_life_ns=60 * NS_PER_S, warmup_events=20):
     seen = [(int(trade["ts_recv"]), float(trade["side"]) ** 2) for trade in trades]
     return [
-        math.fsum(0.5 ** ((now - ts) / half_life_ns) * counted for ts, counted in seen[: i + 1]) if i + 1 >= warmup_events else NAN
+        math.fsum(0.5 ** ((now - ts) / half_life_ns) * counted for ts, counted in seen[: i + 1])
+        if i + 1 >= warmup_events
+        else NAN
         for i, (now, _) in enumerate(seen)
     ]
