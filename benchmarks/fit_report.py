@@ -29,7 +29,7 @@ from edgesmith.worlds.market import Market
 from edgesmith.worlds.observation import Observation
 from edgesmith.worlds.stylized import Facts, facts_of
 
-SEEDS = range(101, 109)
+SEEDS = range(201, 209)
 SOURCES = {
     "btc_perp": ("usdm", "BTCUSDT", "binance_usdm_btcusdt_*.gz"),
     "btc_spot": ("spot", "BTCUSDT", "binance_spot_btcusdt_*.gz"),
@@ -248,7 +248,7 @@ def page(compared: list[Compared]) -> str:
         "",
         "Three sets of simulator parameters ship with the package (`edgesmith.worlds.fitted`), each fitted to eleven minutes",
         "or less of one real market in the night of 8 to 9 August 2024. Facts are medians over eight simulated tapes as long",
-        "as the capture, seeds 101 to 108; ranges are those of `edgesmith.worlds.accept`. Ten minutes cannot say anything about",
+        "as the capture, seeds 201 to 208; ranges are those of `edgesmith.worlds.accept`. Ten minutes cannot say anything about",
         "the shape of a day or slow volatility.",
         "",
         "| fit | capture | rows inside their range | score | classifier AUC |",
