@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,43 @@ from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.orders import OrderIntent, OrderType, Side, TimeInForce
 from edgesmith.trading.risk import Approved, Refused
 
-if TYPE_CHECKING:
-    from edgesmith.trading.python_driver import PythonDriver
+
+class Desk(Protocol):
+    """What a context asks of whoever drives the strategy; the methods mean what they mean in `Context`."""
+
+    def now_ns(self) -> int:
+        """Return our clock."""
+        ...
+
+    def equity(self) -> float:
+        """Return equity."""
+        ...
+
+    def feature_row(self) -> NDArray[np.float64]:
+        """Return the feature row."""
+        ...
+
+    def position(self, instrument: int) -> Position:
+        """Return a position."""
+        ...
+
+    def position_qty(self, instrument: int) -> float:
+        """Return a position's quantity."""
+        ...
+
+    def submit(self, intent: OrderIntent) -> Approved | Refused:
+        """Judge and send an intent."""
+        ...
+
+    def cancel(self, order_id: int) -> bool:
+        """Request a cancel."""
+        ...
 
 
 class Context:
     """A strategy's view of its run. Everything is as of the event being shown, and nothing later."""
 
-    def __init__(self, driver: PythonDriver, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, driver: Desk, instruments: Sequence[Instrument]) -> None:
         self._driver = driver
         self.instruments = tuple(instruments)
 
