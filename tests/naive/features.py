@@ -189,10 +189,13 @@ def trade_flow_imbalance(trades, half_life_ns=10 * NS_PER_S, warmup_events=20):
 
 
 def trade_activity(trades, half_life_ns=60 * NS_PER_S, warmup_events=20):
-    seen = [(int(trade["ts_recv"]), float(trade["side"]) ** 2) for trade in trades]
-    return [
-        math.fsum(0.5 ** ((now - ts) / half_life_ns) * counted for ts, counted in seen[: i + 1])
-        if i + 1 >= warmup_events
-        else NAN
-        for i, (now, _) in enumerate(seen)
-    ]
+    seen, out = [], []
+    for trade in trades:
+        if not math.isfinite(float(trade["qty"])):
+            out.append(NAN)
+            continue
+        seen.append((int(trade["ts_recv"]), float(trade["side"]) ** 2))
+        now = seen[-1][0]
+        total = math.fsum(0.5 ** ((now - ts) / half_life_ns) * counted for ts, counted in seen)
+        out.append(total if len(seen) >= warmup_events else NAN)
+    return out

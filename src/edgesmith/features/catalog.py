@@ -24,7 +24,7 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
         "ema_slope",
         "bollinger_pos",
     ),
-    "flow": ("microprice", "imbalance_ema", "trade_flow_imbalance"),
+    "flow": ("microprice", "imbalance_ema", "trade_flow_imbalance", "trade_activity"),
     # Features without a price level: their past values say something about their next ones.
     "stationary": (
         "spread",

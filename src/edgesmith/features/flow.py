@@ -39,6 +39,11 @@ def size_weighted_mid(bid_price: float, bid_qty: float, ask_price: float, ask_qt
     return (bid_price * ask_qty + ask_price * bid_qty) / total
 
 
+def sided_trade(side: float, qty: float) -> float:
+    """Return 1 for a trade with a side, 0 for one without; NaN where the size is not a finite number."""
+    return side * side if qty - qty == 0.0 else math.nan
+
+
 IMBALANCE = Operator(size_imbalance)(BID_QTY, ASK_QTY)
 
 
@@ -67,4 +72,4 @@ def trade_flow_imbalance(half_life_ns: DurationNs = 10_000_000_000, warmup_event
 @register(unit=Unit.RATIO, mirror=Mirror.EVEN)
 def trade_activity(half_life_ns: DurationNs = 60_000_000_000, warmup_events: Annotated[int, Range(1, 65_536)] = 20) -> Node:
     """Number of trades, each fading by half every `half_life_ns`; one without a side is not counted; changes with trades only."""
-    return decayed_sum_of(MULTIPLY(TRADE_SIDE, TRADE_SIDE), half_life_ns, warmup_events)
+    return decayed_sum_of(Operator(sided_trade)(TRADE_SIDE, TRADE_QTY), half_life_ns, warmup_events)
