@@ -85,9 +85,7 @@ def _positive(option: str, value: float, unit_ns: int) -> int:
     return round(value * unit_ns)
 
 
-def run_discovery(
-    partitions: Any, program: Any, config: Any, runs: Path, *, quiet: bool = False, fees: bool = True
-) -> tuple[DiscoveryResult, Path]:
+def run_discovery(partitions: Any, program: Any, config: Any, runs: Path, *, quiet: bool = False) -> tuple[DiscoveryResult, Path]:
     """Search with a progress bar, count the trials in the ledger, write result and report; returns them."""
     from edgesmith.edges.discovery.pipeline import discover
     from edgesmith.edges.trials import TrialLedger

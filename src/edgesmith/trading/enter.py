@@ -1,7 +1,7 @@
-"""The two ways into the compiled step of one engine: for chunks of events, and for events that come one at a time.
+"""The ways into the compiled step of one engine: for chunks of events, for events that come one at a time, and up to an event.
 
 Every array passed into compiled code costs 0.2 us, a function 25 us; a chunk does not notice, a live event does. So the live
-entry is handed what never changes in a run once, as addresses. Both enter the same `advance`: the same bytes.
+and the stepwise entry are handed what never changes in a run once, as addresses. All enter the same `advance`: the same bytes.
 """
 
 from __future__ import annotations
