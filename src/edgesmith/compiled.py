@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numba
 from numba.core import config as numba_config
@@ -28,6 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # numba's cache folder is a global of the process.
 _CHOOSING = threading.RLock()
+
+# CPython 3.11 counts the depth of all parses in one place: two threads at once end in a SystemError (cpython 106905).
+_PARSING = threading.Lock()
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
@@ -39,6 +42,12 @@ def cache_root() -> Path:
         return Path(configured)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "edgesmith"
+
+
+def parsed(source: str | bytes, mode: Literal["exec", "eval"] = "exec") -> Any:
+    """Return the syntax tree of `source`; the only safe way to parse where threads may."""
+    with _PARSING:
+        return ast.parse(source, mode=mode)
 
 
 def kernel(function: F) -> F:
@@ -119,7 +128,7 @@ def _closure(path: Path) -> set[Path]:
 @functools.cache
 def _edgesmith_imports(path: Path) -> tuple[Path, ...]:
     found: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(parsed(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("edgesmith"):
             names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):

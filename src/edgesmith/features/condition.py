@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesmith.compiled import parsed
 from edgesmith.errors import InputError, UnknownNameError
 from edgesmith.features import predicate
 
@@ -99,7 +100,7 @@ class _Parser:
         if not self._text.strip():
             raise InputError(f"condition was empty, expected one such as 'spread < 0.2'; {_LANGUAGE}")
         try:
-            tree = ast.parse(self._text.strip(), mode="eval").body
+            tree = parsed(self._text.strip(), "eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             where = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else " to its end"
             raise InputError(f"condition '{self._text}' could not be read{where}; {_LANGUAGE}") from None

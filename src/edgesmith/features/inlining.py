@@ -18,6 +18,8 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgesmith.compiled import parsed
+
 
 def inlined(
     function: Callable[..., Any], arguments: Mapping[str, str], slots: Mapping[str, list[str]], suffix: str, result: str
@@ -52,7 +54,7 @@ def parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    definition = ast.parse(_source(function)).body[0]
+    definition = parsed(_source(function)).body[0]
     assert isinstance(definition, ast.FunctionDef)
     if ast.get_docstring(definition) is not None:
         del definition.body[0]
@@ -73,7 +75,7 @@ class _Rename(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id not in self._names:
             return node
-        replacement = ast.parse(self._names[node.id], mode="eval").body
+        replacement = parsed(self._names[node.id], "eval").body
         return ast.Name(replacement.id, node.ctx) if isinstance(replacement, ast.Name) else replacement
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
