@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from edgesmith.features.program import Program
 from edgesmith.features.catalog import feature_set
+from edgesmith.features.program import Program
 
 
 def test_threads_that_build_the_same_program_agree() -> None:
