@@ -28,7 +28,7 @@ EXTRAPOLATION = 10.0
 
 
 class HalfLife(NamedTuple):
-    """A half-life in ns with its 90 % interval; None where it cannot be identified, an end is infinite where there may be no decay."""
+    """A half-life in ns with its 90 % interval; None where it cannot be identified, an infinite end where decay is unsure."""
 
     value_ns: float | None
     low_ns: float | None
