@@ -18,6 +18,7 @@ from edgesmith.domain.events import Stream
 from edgesmith.domain.instruments import Instrument
 from edgesmith.errors import InputError
 from edgesmith.features.catalog import feature
+from edgesmith.features.operator import FeatureSpec
 from edgesmith.features.program import Program
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.replay import Replay
@@ -145,8 +146,13 @@ def program_of(strategy: Strategy) -> Program | None:
     """Return the feature program a strategy asks for; None when it reads no features."""
     if not strategy.features:
         return None
-    specs = [feature(item) if isinstance(item, str) else feature(item[0], **item[1]) for item in strategy.features]
-    return Program(specs)
+    return Program([_spec(item) for item in strategy.features])
+
+
+def _spec(item: str | tuple[str, Any] | FeatureSpec) -> FeatureSpec:
+    if isinstance(item, FeatureSpec):
+        return item
+    return feature(item) if isinstance(item, str) else feature(item[0], **item[1])
 
 
 def data_identity(

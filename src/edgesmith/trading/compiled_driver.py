@@ -37,8 +37,15 @@ class CompiledDriver:
                 f"at most {MAX_PARAMS} and {MAX_FEATURES} fit"
             )
         engine.views["params"][:, : len(params)] = params
+        strategy, level = self._strategy, engine.config.trace
+        if level.number and engine.recorder.begin_trace(strategy.trace_columns, strategy.trace_codes):
+            engine.views["trace_level"] = level.number
         engine.run["decide_kinds"] = sum(1 << int(stream) for stream in self._strategy.streams)
         self._enter = (live_entry if self._live else chunk_entry)(engine, self._decide)
+
+    def funnel(self, engine: Engine) -> dict[str, Any] | None:
+        """Return where the strategy's decisions ended, over all instruments; None where it does not count them."""
+        return self._strategy.funnel(np.asarray(engine.views)["memory"].sum(axis=0))
 
     def feed(self, engine: Engine, events: NDArray[Any], features: NDArray[np.float64]) -> None:
         """Process every event of a chunk."""

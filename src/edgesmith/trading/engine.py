@@ -31,10 +31,12 @@ from edgesmith.trading.state import (
     STOP_FILLS_FULL,
     STOP_ORDERING,
     STOP_REPORTS_FULL,
+    STOP_TRACE_FULL,
     VIEW,
     new_books,
     new_run,
 )
+from edgesmith.trading.trace import TraceLevel
 from edgesmith.venues.simulated.state import MAX_REPORTS
 
 # The largest starting equity: leaves int64 money a thousandfold of room.
@@ -42,13 +44,14 @@ EQUITY_MAX = 90_000_000.0
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides what a run does, besides its data and its strategy."""
+    """Everything that decides what a run does, besides its data and its strategy; `trace` decides only what it writes down."""
 
     execution: ExecutionConfig = ExecutionConfig()
     risk: RiskConfig = RiskConfig()
     guards: GuardConfig = GuardConfig()
     equity_start: float = 10_000.0
     seed: int = 0
+    trace: TraceLevel = TraceLevel.DECISIONS
 
 
 class Program(Protocol):
@@ -80,6 +83,10 @@ class Driver(Protocol):
         """End the run; no orders are taken any more."""
         ...
 
+    def funnel(self, engine: Engine) -> dict[str, Any] | None:
+        """Return where the strategy's decisions ended; None where it does not count them."""
+        ...
+
 
 class Engine:
     """The state of one run and the means to advance it."""
@@ -106,6 +113,7 @@ class Engine:
         self._index = np.asarray(self.run)["index"]
         self.books = new_books(self.instruments)
         self.views = records(VIEW, len(self.instruments))
+        self.views["lot"] = [instrument.lot for instrument in self.instruments]
         self.curves = Curves(len(self.instruments))
         self.recorder = Recorder(self.instruments, folder)
         self._folder = folder
@@ -159,7 +167,7 @@ class Engine:
         """Make room in the buffer that was full, or raise what the stop means."""
         run = self.run[0]
         reason = int(run["stop_reason"])
-        if reason in (STOP_FILLS_FULL, STOP_DECISIONS_FULL):
+        if reason in (STOP_FILLS_FULL, STOP_DECISIONS_FULL, STOP_TRACE_FULL):
             self.recorder.flush(run)
         elif reason == STOP_CURVE_FULL:
             self.curves.make_room(run, self.books)
@@ -202,7 +210,7 @@ class Engine:
     def state_hash(self) -> str:
         """Return the sha256 over the state of the run, independent of how it was cut into chunks."""
         run = np.asarray(self.run).copy()
-        for name in ("index", "stop_reason", "fills_used", "decisions_used"):
+        for name in ("index", "stop_reason", "fills_used", "decisions_used", "trace_used"):
             run[name] = 0
         digest = hashlib.sha256(run.tobytes())
         digest.update(np.asarray(self.books).tobytes())

@@ -21,7 +21,7 @@ from edgesmith.domain.orders import DECISION, FILL
 from edgesmith.domain.records import JIT_DISABLED
 from edgesmith.trading.entry import advance
 from edgesmith.trading.recorder import BUFFER_ROWS
-from edgesmith.trading.state import BOOK, CURVE, MAX_CURVE, PRICE_CURVE, RUN, VIEW
+from edgesmith.trading.state import BOOK, CURVE, MAX_CURVE, PRICE_CURVE, RUN, TRACE, TRACE_ROWS, VIEW
 
 if TYPE_CHECKING:
     from edgesmith.trading.engine import Engine
@@ -60,10 +60,10 @@ def stepwise_entry(engine: Engine, decide: Any) -> EnterUntil:
 
 def _plain_entry(arrays: tuple[NDArray[Any], ...], decide: Any) -> EnterUntil:
     step = advance()
-    run, books, views, fills, decisions, curve, prices = arrays
+    run, books, views, fills, decisions, trace, curve, prices = arrays
 
     def enter(events: NDArray[Any], features: NDArray[np.float64], stop: int) -> int:
-        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
+        step(run, books, views, events, features, stop, fills, decisions, trace, curve, prices, decide)
         return int(run["stop_reason"][0])
 
     return enter
@@ -71,7 +71,8 @@ def _plain_entry(arrays: tuple[NDArray[Any], ...], decide: Any) -> EnterUntil:
 
 def _constant(engine: Engine) -> tuple[NDArray[Any], ...]:
     recorder, curves = engine.recorder, engine.curves
-    return engine.run, engine.books, engine.views, recorder.fills, recorder.decisions, curves.equity, curves.prices
+    buffers = recorder.fills, recorder.decisions, recorder.trace
+    return engine.run, engine.books, engine.views, *buffers, curves.equity, curves.prices
 
 
 def _address_as_pointer(_context: Any, _address: Any) -> Any:
@@ -96,9 +97,10 @@ def _compiled(decide: Any) -> Callable[..., int]:
         views = carray(_pointer(table[3]), (count,), VIEW)
         fills = carray(_pointer(table[4]), (BUFFER_ROWS,), FILL)
         decisions = carray(_pointer(table[5]), (BUFFER_ROWS,), DECISION)
-        curve = carray(_pointer(table[6]), (MAX_CURVE,), CURVE)
-        prices = carray(_pointer(table[7]), (MAX_CURVE * count,), PRICE_CURVE)
-        step(run, books, views, events, features, stop, fills, decisions, curve, prices, decide)
+        trace = carray(_pointer(table[6]), (TRACE_ROWS,), TRACE)
+        curve = carray(_pointer(table[7]), (MAX_CURVE,), CURVE)
+        prices = carray(_pointer(table[8]), (MAX_CURVE * count,), PRICE_CURVE)
+        step(run, books, views, events, features, stop, fills, decisions, trace, curve, prices, decide)
         return run[0].stop_reason
 
     # Not cached on disk: the address of `decide` is part of it.

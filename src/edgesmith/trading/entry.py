@@ -19,7 +19,7 @@ from edgesmith.domain.orders import DECISION, FILL
 from edgesmith.domain.records import JIT_DISABLED
 from edgesmith.errors import StrategyError
 from edgesmith.trading import kernel as trading_kernel
-from edgesmith.trading.state import BOOK, CURVE, PRICE_CURVE, RUN, VIEW
+from edgesmith.trading.state import BOOK, CURVE, PRICE_CURVE, RUN, TRACE, VIEW
 
 
 def _array(dtype: np.dtype[Any]) -> Any:
@@ -48,7 +48,8 @@ def advance() -> Callable[..., None]:
         return trading_kernel.advance
     signature = types.void(
         _array(RUN), _array(BOOK), _array(VIEW), _array(EVENT), types.Array(types.float64, 2, "C"), types.int64,
-        _array(FILL), _array(DECISION), _array(CURVE), _array(PRICE_CURVE), types.FunctionType(_decide_signature()),
+        _array(FILL), _array(DECISION), _array(TRACE), _array(CURVE), _array(PRICE_CURVE),
+        types.FunctionType(_decide_signature()),
     )  # fmt: skip
     dispatcher: Any = trading_kernel.advance
     return typed_kernel(signature, dispatcher.py_func)

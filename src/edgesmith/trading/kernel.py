@@ -25,6 +25,7 @@ from edgesmith.trading.state import (
     MAX_CURVE,
     MAX_ENDED,
     MAX_INTENTS,
+    MAX_TRACE,
     STOP_BAR,
     STOP_CHUNK_END,
     STOP_CURVE_FULL,
@@ -33,6 +34,8 @@ from edgesmith.trading.state import (
     STOP_ORDERING,
     STOP_REPORT,
     STOP_REPORTS_FULL,
+    STOP_TRACE_FULL,
+    TRACE_ROWS,
 )
 from edgesmith.trading.submission import count_pending, request_cancel, submit
 from edgesmith.venues.simulated.fees import mark_value_e8, value_e8
@@ -378,13 +381,28 @@ def _buffers_full(run, fills_limit, decisions_limit):  # type: ignore[no-untyped
         return STOP_DECISIONS_FULL
     if run.curve_used >= MAX_CURVE:
         return STOP_CURVE_FULL
+    if run.trace_used >= TRACE_ROWS:
+        return STOP_TRACE_FULL
     return STOP_CHUNK_END
+
+
+@kernel
+def _trace(run, view, line, instrument, target):  # type: ignore[no-untyped-def]
+    line.ts = run.now
+    line.event_index = run.events
+    line.instrument = instrument
+    line.code = view.trace_code
+    line.target = target
+    for place in range(MAX_TRACE):
+        line.values[place] = view.trace[place]
+    view.trace_code = 0
+    run.trace_used += 1
 
 
 # The hot path below passes records, not arrays, to what it calls on every event: numba counts references of array arguments,
 # and two atomic operations per call cost more than the call.
 @kernel
-def advance(run_array, books, views, events, features, stop, fills, decisions, curve, prices, decide):  # type: ignore[no-untyped-def]
+def advance(run_array, books, views, events, features, stop, fills, decisions, trace, curve, prices, decide):  # type: ignore[no-untyped-def]
     """Process events from `run.index` until `stop` or a reason to return to Python; the reason is in `run.stop_reason`."""
     run = run_array[0]
     fills_limit = fills.shape[0] - FILLS_ROOM
@@ -454,6 +472,8 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, c
             for column in range(run.feature_count):
                 view.features[column] = features[index, column]
             target = decide(view)
+            if view.trace_code != 0:
+                _trace(run, view, trace[run.trace_used], instrument, target)
             if view.intents > 0 or view.cancel_all:
                 _place_intents(run, books, decisions, instrument, view)
             if target == target:

@@ -24,7 +24,7 @@ from edgesmith.trading.strategy import Strategy
 
 MANIFEST_NAME = "manifest.json"
 # Packages that decide numbers; command line and importers do not.
-CODE = ("domain", "features", "evaluation", "trading", "edges", "venues/simulated")
+CODE = ("domain", "features", "evaluation", "trading", "edges", "strategies", "venues/simulated")
 
 
 class DataIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,10 +40,11 @@ class DataIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def strategy_identity(strategy: Strategy) -> dict[str, Any]:
-    """Return name, configuration and the hash of the source file of a strategy."""
+    """Return name, configuration, what that resolved to, and the hash of the source file of a strategy."""
     source = inspect.getsourcefile(type(strategy))
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
-    return {"name": strategy.name, "config": msgspec.to_builtins(strategy.config), "source_sha256": digest}
+    identity = {"name": strategy.name, "config": msgspec.to_builtins(strategy.config), "source_sha256": digest}
+    return {**identity, "resolved": strategy.resolved} if strategy.resolved else identity
 
 
 def inputs(data: DataIdentity, strategy: Strategy, config: EngineConfig, instruments: Sequence[Instrument]) -> dict[str, Any]:
@@ -83,6 +84,7 @@ def manifest(run_inputs: dict[str, Any], engine: Engine, ended_reason: str, erro
     """Return the manifest of a finished run."""
     run = engine.run[0]
     cursor = engine.cursor
+    funnel = engine.driver.funnel(engine)
     return {
         "run_id": run_id_of(run_inputs),
         **run_inputs,
@@ -100,6 +102,7 @@ def manifest(run_inputs: dict[str, Any], engine: Engine, ended_reason: str, erro
             "open_orders": int(run["open_orders"]),
         },
         "metrics": run_metrics(engine),
+        **({"gate": funnel} if funnel is not None else {}),
         "risk_counters": risk_counters(engine),
         "guard_counters": {
             "out_of_order": int(run["out_of_order"]),

@@ -122,6 +122,10 @@ class PythonDriver:
         self._stopped = True
         self._call("on_stop", self._strategy.on_stop)
 
+    def funnel(self, engine: Engine) -> dict[str, Any] | None:
+        """Return None: what a Python strategy decides against, only it knows."""
+        return None
+
     def _step(self, stop: int) -> None:
         self._enter(self._events, self._features, stop)
 

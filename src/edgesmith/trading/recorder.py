@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from edgesmith.domain.instruments import ContractKind, Instrument
 from edgesmith.domain.orders import DECISION, FILL, OrderOrigin, OrderType, Reason
 from edgesmith.domain.records import records
 from edgesmith.domain.units import MONEY_SCALE
+from edgesmith.trading.state import TRACE, TRACE_ROWS
+from edgesmith.trading.trace import TRACE_NAME, DecisionLogger, TraceColumn
 
 # Rows held before they are written; bounds the memory of a run whatever it trades.
 BUFFER_ROWS = 16_384
@@ -50,6 +52,10 @@ class Recorder:
     def __init__(self, instruments: Sequence[Instrument], folder: Path | None) -> None:
         self.fills: NDArray[Any] = records(FILL, BUFFER_ROWS)
         self.decisions: NDArray[Any] = records(DECISION, BUFFER_ROWS)
+        self.trace: NDArray[Any] = records(TRACE, TRACE_ROWS)
+        self._instruments = tuple(instruments)
+        self._folder = folder
+        self._trace_log: DecisionLogger | None = None
         self._fills_hash = hashlib.sha256()
         self._decisions_hash = hashlib.sha256()
         self._venues = np.array([instrument.venue for instrument in instruments], dtype=object)
@@ -64,6 +70,13 @@ class Recorder:
             self._writers["fills"] = pq.ParquetWriter(folder / "fills.parquet", FILLS_SCHEMA, compression="zstd")
             self._writers["decisions"] = pq.ParquetWriter(folder / "decisions.parquet", DECISIONS_SCHEMA, compression="zstd")
 
+    def begin_trace(self, columns: Sequence[TraceColumn], codes: Mapping[int, tuple[str, str]]) -> bool:
+        """Write rows of the trace to the run's folder from now on; False where there is none."""
+        if self._folder is None or not columns:
+            return False
+        self._trace_log = DecisionLogger(self._folder / TRACE_NAME, self._instruments, columns, codes)
+        return True
+
     def flush(self, run: Any) -> None:
         """Take everything out of the buffers."""
         fills, decisions = self.fills[: int(run["fills_used"])], self.decisions[: int(run["decisions_used"])]
@@ -73,7 +86,9 @@ class Recorder:
         if len(decisions):
             self._decisions_hash.update(decisions.tobytes())
             self._write("decisions", self._decision_columns, decisions)
-        run["fills_used"] = run["decisions_used"] = 0
+        if self._trace_log is not None and int(run["trace_used"]):
+            self._trace_log.write(self.trace[: int(run["trace_used"])])
+        run["fills_used"] = run["decisions_used"] = run["trace_used"] = 0
 
     @property
     def fills_hash(self) -> str:
@@ -89,6 +104,8 @@ class Recorder:
         """Finish the files."""
         for writer in self._writers.values():
             writer.close()
+        if self._trace_log is not None:
+            self._trace_log.close()
 
     def _write(self, name: str, columns_of: Any, rows: NDArray[Any]) -> None:
         writer = self._writers.get(name)

@@ -20,9 +20,12 @@ from edgesmith.venues.simulated.state import MAX_OPEN_ORDERS, VENUE_BOOK_FIELDS,
 
 MAX_REASONS = 24
 MAX_MEMORY = 128
-MAX_PARAMS = 32
+MAX_PARAMS = 192
 MAX_FEATURES = 64
 MAX_INTENTS = 8
+# Numbers a decision may be traced with, and rows of the trace held before they are written.
+MAX_TRACE = 96
+TRACE_ROWS = 1_024
 # Orders that ended without a full fill since Python last looked.
 MAX_ENDED = MAX_OPEN_ORDERS
 # Rows of the equity and price curves kept; when full, neighbors are merged and the buckets get twice as long.
@@ -37,6 +40,7 @@ STOP_DECISIONS_FULL = 4
 STOP_CURVE_FULL = 5
 STOP_ORDERING = 6
 STOP_REPORTS_FULL = 7
+STOP_TRACE_FULL = 8
 
 RUN: np.dtype[Any] = np.dtype(
     [
@@ -64,7 +68,8 @@ RUN: np.dtype[Any] = np.dtype(
         ("exposed_since", "i8"), ("minute_end", "i8"), ("minute_equity_e8", "i8"),
         ("minute_count", "i8"), ("minute_sum", "f8"), ("minute_sum_squares", "f8"),
         # buffers
-        ("fills_used", "i8"), ("decisions_used", "i8"), ("curve_used", "i8"), ("curve_bucket_ns", "i8"), ("curve_end", "i8"),
+        ("fills_used", "i8"), ("decisions_used", "i8"), ("trace_used", "i8"),
+        ("curve_used", "i8"), ("curve_bucket_ns", "i8"), ("curve_end", "i8"),
         ("curve_open", "i8"), ("curve_min", "i8"), ("curve_max", "i8"), ("curve_drawdown_ratio", "f8"),
         *VENUE_FIELDS,
     ],
@@ -93,13 +98,24 @@ VIEW: np.dtype[Any] = np.dtype(
         # read
         ("ts", "i8"), ("kind", "i8"), ("bid_price", "f8"), ("ask_price", "f8"), ("bid_qty", "f8"), ("ask_qty", "f8"),
         ("price", "f8"), ("qty", "f8"), ("side", "f8"), ("position_qty", "f8"), ("pending_qty", "f8"), ("open_orders", "i8"),
-        ("features", "f8", MAX_FEATURES), ("params", "f8", MAX_PARAMS),
+        ("lot", "f8"), ("trace_level", "i8"), ("features", "f8", MAX_FEATURES), ("params", "f8", MAX_PARAMS),
         # kept between events
         ("memory", "f8", MAX_MEMORY),
         # written: limit orders and cancels; the target position is the return value
         ("cancel_all", "i8"), ("intents", "i8"), ("intent_side", "i8", MAX_INTENTS), ("intent_qty", "f8", MAX_INTENTS),
         ("intent_price", "f8", MAX_INTENTS), ("intent_tif", "i8", MAX_INTENTS), ("intent_post_only", "i8", MAX_INTENTS),
         ("intent_reduce_only", "i8", MAX_INTENTS),
+        # written: why this was decided; a `trace_code` other than 0 asks for a row of the trace
+        ("trace_code", "i8"), ("trace", "f8", MAX_TRACE),
+    ],
+    align=True,
+)  # fmt: skip
+
+# What a compiled strategy wrote down about one decision.
+TRACE: np.dtype[Any] = np.dtype(
+    [
+        ("ts", "i8"), ("event_index", "i8"), ("instrument", "i8"), ("code", "i8"), ("target", "f8"),
+        ("values", "f8", MAX_TRACE),
     ],
     align=True,
 )  # fmt: skip
