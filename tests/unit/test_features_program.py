@@ -50,6 +50,47 @@ def test_base_is_the_fifteen_with_the_warm_up_of_the_table() -> None:
     assert (np.isnan(rows).sum(axis=0) + 1).tolist() == list(FIRST.values())
 
 
+# As above, where the table's value needs no other feature; ours do not wait for features they do not read.
+FIRST_BEHAVIOR = {
+    "liquidity_pressure": 10,
+    "return_momentum": 21,
+    "regime_stability": 200,
+    "spread_compression": 50,
+    "imbalance_acceleration": 15,
+    "micro_reversion": 52,
+    "quote_intensity": 219,
+    "behavior_divergence": 21,
+    "volatility_compression_score": 101,
+}
+
+
+def test_behavior_and_regime_features_warm_up_each_for_itself() -> None:
+    assert {spec.name: spec.warmup_events for spec in feature_set("behavior")} == FIRST_BEHAVIOR
+    regime = {"volatility_ratio": 101, "trend_strength": 101, "spread_ratio": 100, "trend_efficiency": 101}
+    assert {spec.name: spec.warmup_events for spec in feature_set("regime")} == regime
+
+
+def test_a_missing_value_of_one_feature_leaves_the_others_alone() -> None:
+    specs = [spec for name in ("base", "behavior", "regime") for spec in feature_set(name)]
+    program, events = Program(specs), bbo_tape(400, seed=9)
+    # A locked book has no spread to compare, an empty one no imbalance.
+    for place, gone in (
+        (300, {"regime_stability", "spread_compression", "spread_ratio", "volatility_compression_score"}),
+        (301, {"imbalance_ema", "liquidity_pressure", "imbalance_acceleration", "behavior_divergence"}),
+    ):
+        broken = events.copy()
+        if place == 300:
+            broken["ask_price"][place] = broken["bid_price"][place]
+        else:
+            broken["bid_qty"][place] = broken["ask_qty"][place] = 0.0
+        rows = program.compute(broken)
+        assert {program.names[k] for k in np.flatnonzero(np.isnan(rows[place]))} == gone
+        assert np.isfinite(rows[place + 1]).all()
+    # Quotes of one instant are fast, not missing.
+    events["ts_recv"] = events["ts_recv"][0]
+    assert program.compute(events)[-1, program.names.index("quote_intensity")] == 1.0
+
+
 def test_every_feature_says_what_it_is() -> None:
     for registered in features():
         assert registered.summary.endswith("."), registered.name
@@ -76,9 +117,9 @@ def test_bad_parameters_are_refused(name: str, params: dict[str, object], messag
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="unknown feature 'emma'; possible: atr, bollinger_pos"):
+    with pytest.raises(UnknownNameError, match=r"unknown feature 'emma'; possible: atr, .*bollinger_pos"):
         feature("emma")
-    with pytest.raises(UnknownNameError, match="unknown feature set 'all'; possible: base, flow"):
+    with pytest.raises(UnknownNameError, match="unknown feature set 'all'; possible: base, behavior, flow"):
         feature_set("all")
 
 

@@ -16,6 +16,7 @@ from edgesmith.domain.events import EVENT, KIND_BBO, KIND_TRADE, Stream
 from edgesmith.features.catalog import feature, features
 from edgesmith.features.operator import FeatureSpec, Unit
 from edgesmith.features.program import Program
+from naive import behavior
 from naive import features as naive
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -32,11 +33,39 @@ SMALL: dict[str, dict[str, Any]] = {
     "bollinger_pos": {"period": 5, "width": 1.0},
     "trade_flow_imbalance": {"half_life_ns": 1_000_000, "warmup_events": 2},
     "trade_activity": {"half_life_ns": 1_000_000, "warmup_events": 2},
+    "liquidity_pressure": {"period": 1},
+    "return_momentum": {"window": 3, "by_size": 0},
+    "regime_stability": {"window": 3},
+    "spread_compression": {"fast": 1, "slow": 3},
+    "imbalance_acceleration": {"period": 2, "smoothing": 2, "gain": 1.0},
+    "micro_reversion": {"window": 2},
+    "quote_intensity": {"window": 3, "ranks": 4},
+    "behavior_divergence": {"window": 2, "period": 2},
+    "volatility_compression_score": {"ranks": 3},
+    "volatility_ratio": {"short": 2, "long": 4},
+    "trend_strength": {"fast": 1, "slow": 3, "steps": 1, "noise": 2, "gain": 0.1},
+    "spread_ratio": {"window": 2},
+    "trend_efficiency": {"window": 3},
 }
+TWINS = {name: twin for module in (behavior, naive) for name, twin in vars(module).items()}
 NAMES = [registered.name for registered in features()]
 # Differences of nearly equal numbers: absolute error in units of the largest value in the column. A standard deviation or a
 # mean gets none, which is what proves that a jump leaves no residue behind.
-ABSOLUTE = {"ema_slope": 1e-11, "rsi": 1e-12, "bollinger_pos": 1e-9, "trade_flow_imbalance": 1e-12, "imbalance_ema": 1e-15}
+ABSOLUTE = {
+    "ema_slope": 1e-11,
+    "rsi": 1e-12,
+    "bollinger_pos": 1e-9,
+    "trade_flow_imbalance": 1e-12,
+    "imbalance_ema": 1e-15,
+    "liquidity_pressure": 1e-15,
+    "return_momentum": 1e-15,
+    "behavior_divergence": 1e-15,
+    "imbalance_acceleration": 1e-12,
+    # Differences of averages near 60,000, in units of a tick of 0.1.
+    "trend_strength": 1e-8,
+    "regime_stability": 1e-8,
+    "spread_compression": 1e-9,
+}
 
 
 @functools.cache
@@ -52,7 +81,7 @@ def check(name: str, size: str, bbo: NDArray[Any], trades: NDArray[Any]) -> None
     spec = spec_of(name, size)
     events = bbo if Stream.BBO in spec.consumes else trades
     got = program(size).compute(events)[:, NAMES.index(name)]
-    twin, params = getattr(naive, name), dict(spec.params)
+    twin, params = TWINS[name], dict(spec.params)
     if spec.definition.unit is Unit.LABEL:
         # A ratio that sits on its threshold may be rounded to either side.
         nudged = [

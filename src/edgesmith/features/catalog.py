@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesmith.errors import UnknownNameError
-from edgesmith.features import flow, momentum, price, regime, volatility  # noqa: F401 - importing registers their features
+from edgesmith.features import behavior, flow, momentum, price, regime, volatility  # noqa: F401 - importing registers their features
 from edgesmith.features.operator import Feature, FeatureSpec, find_feature, registered_features
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
@@ -24,6 +24,18 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
         "ema_slope",
         "bollinger_pos",
     ),
+    "behavior": (
+        "liquidity_pressure",
+        "return_momentum",
+        "regime_stability",
+        "spread_compression",
+        "imbalance_acceleration",
+        "micro_reversion",
+        "quote_intensity",
+        "behavior_divergence",
+        "volatility_compression_score",
+    ),
+    "regime": ("volatility_ratio", "trend_strength", "spread_ratio", "trend_efficiency"),
     "flow": ("microprice", "imbalance_ema", "trade_flow_imbalance", "trade_activity"),
     # Features without a price level: their past values say something about their next ones.
     "stationary": (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from edgesmith.features.arithmetic import NEGATIVE_PART, POSITIVE_PART, SUBTRACT
+from edgesmith.features.arithmetic import NEGATIVE_PART, POSITIVE_PART
 from edgesmith.features.operator import Mirror, Node, Operator, Range, Unit, Window, register
-from edgesmith.features.price import MID
-from edgesmith.features.rolling import lag_of, mean_of, std_of, sum_of
+from edgesmith.features.price import CHANGE, MID
+from edgesmith.features.rolling import mean_of, std_of, sum_of
 
 
 def strength(gain: float, loss: float) -> float:
@@ -32,8 +32,7 @@ def rsi(period: Window = 14) -> Node:
 
     A window in which the price never moved gives 50: neither gain nor loss is known. (With L alone 0 it is 100.)
     """
-    change = SUBTRACT(MID, lag_of(MID, 1))
-    gain, loss = sum_of(POSITIVE_PART(change), period), sum_of(NEGATIVE_PART(change), period)
+    gain, loss = sum_of(POSITIVE_PART(CHANGE), period), sum_of(NEGATIVE_PART(CHANGE), period)
     return Operator(strength)(gain, loss)
 
 

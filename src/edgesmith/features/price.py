@@ -14,6 +14,7 @@ def middle(bid_price: float, ask_price: float) -> float:
 
 MID = Operator(middle)(BID_PRICE, ASK_PRICE)
 SPREAD = SUBTRACT(ASK_PRICE, BID_PRICE)
+CHANGE = SUBTRACT(MID, lag_of(MID, 1))
 RETURN = RELATIVE_CHANGE(MID, lag_of(MID, 1))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from edgesmith.features.arithmetic import SUBTRACT
 from edgesmith.features.operator import Mirror, Node, Operator, Unit, Window, register
-from edgesmith.features.price import MID, RETURN, SPREAD
-from edgesmith.features.rolling import lag_of, mean_of, std_of
+from edgesmith.features.price import CHANGE, RETURN, SPREAD
+from edgesmith.features.rolling import mean_of, std_of
 
 
 def true_range(spread: float, change: float) -> float:
@@ -24,5 +23,4 @@ def volatility(window: Window = 20) -> Node:
 @register(unit=Unit.PRICE, mirror=Mirror.EVEN)
 def atr(period: Window = 14) -> Node:
     """Mean over the last `period` events of max(spread, abs(m - m[-1])), in price units."""
-    change = SUBTRACT(MID, lag_of(MID, 1))
-    return mean_of(Operator(true_range)(SPREAD, change), period)
+    return mean_of(Operator(true_range)(SPREAD, CHANGE), period)
