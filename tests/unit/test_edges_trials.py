@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from edgesmith.edges.trials import TrialLedger
+from edgesmith.canonical import canonical_json, content_hash
+from edgesmith.edges.online import next_level, wealth_left
+from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord
 from edgesmith.errors import CorruptDataError, InputError
 
 
@@ -58,14 +61,152 @@ def test_tampering_is_found(tmp_path: Path, change: str) -> None:
 
 
 def test_a_line_cut_by_a_crash_never_was(tmp_path: Path) -> None:
-    path = tmp_path / "trials.jsonl"
+    path, head = tmp_path / "trials.jsonl", tmp_path / "trials.jsonl.head"
+    filled(path, 3)
+    before = head.read_bytes()
     ledger = filled(path)
     whole = path.read_bytes()
     for cut in range(1, 60, 7):
         path.write_bytes(whole[:-cut])
+        head.write_bytes(before)
         assert ledger.verify() == 3
         ledger.record(kind="discovery", data_fingerprint="data1", cells_hash="cells3", trials=13)
         assert path.read_bytes() == whole
+
+
+def test_a_crash_between_record_and_head_loses_nothing(tmp_path: Path) -> None:
+    path, head = tmp_path / "trials.jsonl", tmp_path / "trials.jsonl.head"
+    filled(path, 3)
+    before = head.read_bytes()
+    ledger = filled(path)
+    head.write_bytes(before)
+    assert ledger.verify() == 4
+    ledger.record(kind="discovery", data_fingerprint="data9", cells_hash="cells9", trials=1)
+    assert ledger.verify() == 5
+
+
+@pytest.mark.parametrize("change", ["cut the end", "delete", "delete the head", "old head", "another copy"])
+def test_what_a_chain_alone_cannot_see_is_found_by_its_head(tmp_path: Path, change: str) -> None:
+    path, head = tmp_path / "trials.jsonl", tmp_path / "trials.jsonl.head"
+    filled(path, 2)
+    before, old_head = path.read_bytes(), head.read_bytes()
+    ledger = filled(path)
+    if change == "cut the end":
+        path.write_bytes(before)
+    elif change == "delete":
+        path.unlink()
+    elif change == "delete the head":
+        head.unlink()
+    elif change == "old head":
+        head.write_bytes(old_head)
+    else:
+        # A fork: both copies go on from the same two records.
+        path.write_bytes(before)
+        head.write_bytes(old_head)
+        theirs = TrialLedger(tmp_path / "copy" / "trials.jsonl")
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "copy" / "trials.jsonl").write_bytes(before)
+        (tmp_path / "copy" / "trials.jsonl.head").write_bytes(old_head)
+        for name in "xyz":
+            theirs.record(kind="discovery", data_fingerprint=name, cells_hash=name, trials=1)
+            ledger.record(kind="discovery", data_fingerprint=name + "2", cells_hash=name, trials=1)
+        path.write_bytes((tmp_path / "copy" / "trials.jsonl").read_bytes())
+    with pytest.raises(CorruptDataError, match=r"head|missing"):
+        ledger.verify()
+    with pytest.raises(CorruptDataError):
+        ledger.record(kind="discovery", data_fingerprint="x", cells_hash="y", trials=1)
+
+
+def use(instrument: str = "simulated:AUSDT", first: int = 0, last: int = 9, *partitions: str) -> DataUse:
+    return DataUse(instrument=instrument, first_ns=first, last_ns=last, partitions=partitions)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        (use(first=0, last=9), use(first=9, last=20), True),
+        (use(first=0, last=9), use(first=10, last=20), False),
+        (use("a:X"), use("a:Y"), False),
+        # The same rows under another name, or cut another way, are the same rows.
+        (use("a:X", 0, 9, "p", "q"), use("b:X", 50, 60, "q"), True),
+    ],
+)
+def test_overlap(one: DataUse, other: DataUse, together: bool) -> None:
+    assert one.overlaps(other) is together and other.overlaps(one) is together
+
+
+def test_levels_and_counts_go_by_overlapping_data(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path / "trials.jsonl")
+
+    def look(name: str, data: DataUse) -> TrialRecord:
+        return ledger.record(kind="discovery", data_fingerprint=name, cells_hash=name, trials=100, data=[data])
+
+    first = look("day 1", use(last=9))
+    assert (first.level, first.trials_total) == (next_level([]), 100)
+    assert look("elsewhere", use("simulated:BUSDT")).level == first.level
+    # Another window over the same hours is another look at the same data.
+    second = look("days 1 and 2", use(last=19))
+    assert (second.level, second.trials_total) == (next_level([False]), 200)
+    # A run that touches only the second day follows the one that touched both.
+    third = look("day 2", use(first=10, last=19))
+    assert (third.level, third.trials_total) == (next_level([False]), 200)
+    ledger.settle(second, p=1e-4)
+    account = ledger.account([use(first=10, last=19)])
+    assert [one.found for one in account.looks] == [True, False] and [one.p for one in account.looks] == [1e-4, None]
+    assert account.level_next == next_level([True, False]) and account.wealth_left == wealth_left([True, False])
+    assert account.trials_total == 200 and ledger.account().trials_total == 400
+
+
+def test_the_same_look_keeps_its_level_and_its_first_outcome(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path / "trials.jsonl")
+    first = ledger.record(kind="d", data_fingerprint="f", cells_hash="c", trials=5, data=[use()])
+    assert ledger.settle(first, 0.5).p == 0.5
+    again = ledger.record(kind="d", data_fingerprint="f", cells_hash="c", trials=5, data=[use()])
+    # Another seed drew another p-value: it is not another chance.
+    assert again == first and ledger.settle(again, 1e-4).p == 0.5 and ledger.verify() == 2
+    with pytest.raises(InputError, match="expected above 0"):
+        ledger.settle(first, 0.0)
+    with pytest.raises(InputError, match="record it there first"):
+        TrialLedger(tmp_path / "other.jsonl").settle(first, 0.1)
+
+
+def test_a_ledger_of_the_first_format_still_counts(tmp_path: Path) -> None:
+    # Looks written before data was recorded: nobody knows what they saw, so they overlap everything.
+    path, previous = tmp_path / "trials.jsonl", "0" * 64
+    lines = []
+    for sequence in range(3):
+        body = {
+            "cells_hash": f"c{sequence}",
+            "data_fingerprint": "d",
+            "kind": "discovery",
+            "previous": previous,
+            "sequence": sequence,
+        }
+        body |= {"trials": 10}
+        previous = content_hash(body)
+        lines.append(canonical_json({**body, "record_hash": previous}) + b"\n")
+    path.write_bytes(b"".join(lines))
+    ledger = TrialLedger(path)
+    assert ledger.account([use()]).trials_total == 30
+    assert ledger.record(kind="d", data_fingerprint="f", cells_hash="c", trials=5, data=[use()]).level == next_level([False] * 3)
+    assert ledger.verify() == 4
+
+
+def test_processes_that_record_at_once_make_one_chain(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    children = []
+    for name in "abcd":
+        child = os.fork()
+        if child == 0:
+            try:
+                for index in range(10):
+                    TrialLedger(path).record(kind=name, data_fingerprint=str(index), cells_hash="c", trials=1)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert TrialLedger(path).verify() == 40
 
 
 def test_negative_count_is_refused(tmp_path: Path) -> None:

@@ -1,38 +1,113 @@
 """The trial ledger: every look at data, counted by the engine, in an append-only hash-chained file.
 
-One JSON line per search. A line carries the hash of the line before it, so an edit, a removal or a reordering in the middle
-breaks the chain. The same cells on the same data are one trial however often they are run: seeds do not make new evidence.
+A look is one run: what was looked at, in which data, and how many cells that were, pruned ones too. The same cells on the same
+data are one look however often they are run: seeds do not make new evidence. Looks at overlapping data are one sequence: each is
+granted its level of error before it is judged, and its outcome is recorded beside it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from edgesmith.canonical import canonical_json, content_hash
-from edgesmith.errors import CorruptDataError, InputError
+from edgesmith.canonical import content_hash
+from edgesmith.edges.chain import Appender, Body, Chain, Head
+from edgesmith.edges.online import ALPHA, e_bh, e_value, next_level, wealth_left
+from edgesmith.errors import InputError
+from edgesmith.lake.catalog import Partition
 
-GENESIS = "0" * 64
+LEDGER_NAME = "trials.jsonl"
+
+
+class DataUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The part of the data of one instrument that was looked at: a span of the receive clock and the partitions it came from."""
+
+    instrument: str
+    first_ns: int
+    last_ns: int
+    partitions: tuple[str, ...]
+
+    def overlaps(self, other: DataUse) -> bool:
+        """Tell whether both hold some of the same data: a common partition, or a common instant of one instrument."""
+        together = self.first_ns <= other.last_ns and other.first_ns <= self.last_ns
+        return (self.instrument == other.instrument and together) or not set(self.partitions).isdisjoint(other.partitions)
+
+
+def data_uses(partitions: Iterable[Partition]) -> tuple[DataUse, ...]:
+    """Return what looking at `partitions` means, instrument by instrument."""
+    grouped: dict[str, list[Partition]] = {}
+    for one in partitions:
+        grouped.setdefault(f"{one.key.venue}:{one.key.symbol}", []).append(one)
+    return tuple(
+        DataUse(
+            instrument=instrument,
+            first_ns=min(one.meta.ts_recv_min for one in members),
+            last_ns=max(one.meta.ts_recv_max for one in members),
+            partitions=tuple(sorted(one.meta.content_sha256 for one in members)),
+        )
+        for instrument, members in sorted(grouped.items())
+    )
 
 
 class TrialRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One search: what was looked at, in which data, and how many cells that were."""
+    """One look. `data` is None where it was not recorded: such a look counts as overlapping everything.
+
+    `level` is the error level granted to the run among all looks at overlapping data, `trials_total` the cells of all of them,
+    this one included.
+    """
 
     sequence: int
     previous: str
+    record: Literal["look"] = "look"
     kind: str
     data_fingerprint: str
     cells_hash: str
     trials: int
+    data: tuple[DataUse, ...] | None = None
+    level: float | None = None
+    trials_total: int | None = None
     record_hash: str
 
     @property
     def trial_hash(self) -> str:
         """Return the identity of the trial: kind, data and cells; neither seed nor number of flips."""
         return trial_hash(self.kind, self.data_fingerprint, self.cells_hash)
+
+    def overlaps(self, data: Sequence[DataUse] | None) -> bool:
+        """Tell whether this look saw some of `data`; unknown data overlaps everything."""
+        return self.data is None or data is None or any(one.overlaps(other) for one in self.data for other in data)
+
+
+class TrialOutcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a look came to: the smallest p-value of the run, adjusted for every cell of it."""
+
+    sequence: int
+    previous: str
+    record: Literal["outcome"]
+    of: int
+    p: float
+    record_hash: str
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A look beside its outcome; `p` is None where it was never settled, which counts as nothing found."""
+
+    record: TrialRecord
+    p: float | None
+    found: bool
+    stands_e_bh: bool
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """All looks at some data: how many cells, and what is left to spend on the next."""
+
+    looks: tuple[Look, ...]
+    trials_total: int
+    level_next: float
+    wealth_left: float
 
 
 def trial_hash(kind: str, data_fingerprint: str, cells_hash: str) -> str:
@@ -41,73 +116,93 @@ def trial_hash(kind: str, data_fingerprint: str, cells_hash: str) -> str:
 
 
 class TrialLedger:
-    """The ledger in a file; safe for several processes."""
+    """The ledger in a file; safe for several processes. `alpha` bounds the false discovery rate over all looks at some data."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, alpha: float = ALPHA) -> None:
+        self._chain: Chain[TrialRecord | TrialOutcome] = Chain(path, _decoded)
+        self._alpha = alpha
 
-    def record(self, *, kind: str, data_fingerprint: str, cells_hash: str, trials: int) -> TrialRecord:
-        """Append a search and return its record; a search already there is returned as it stands."""
+    def record(
+        self, *, kind: str, data_fingerprint: str, cells_hash: str, trials: int, data: Sequence[DataUse] | None = None
+    ) -> TrialRecord:
+        """Append a look before it is judged and return its record; a look already there is returned as it stands."""
         if trials < 0:
             raise InputError(f"trials was {trials}, must be >= 0")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            content = file.read()
-            whole = content[: content.rfind(b"\n") + 1]
-            records = _parse(whole, self._path)
-            wanted = trial_hash(kind, data_fingerprint, cells_hash)
-            for known in records:
-                if known.trial_hash == wanted:
-                    return known
-            # A line without its end was being written when the process died: nobody was told it exists.
-            file.truncate(len(whole))
-            body = {
-                "sequence": len(records),
-                "previous": records[-1].record_hash if records else GENESIS,
-                "kind": kind,
-                "data_fingerprint": data_fingerprint,
-                "cells_hash": cells_hash,
-                "trials": trials,
-            }
-            record = msgspec.convert({**body, "record_hash": content_hash(body)}, TrialRecord)
-            file.write(canonical_json(record) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-            return record
+        wanted = trial_hash(kind, data_fingerprint, cells_hash)
+        with self._chain.appending() as chain:
+            looks = [one for one in chain.records if isinstance(one, TrialRecord)]
+            known = next((one for one in looks if one.trial_hash == wanted), None)
+            if known is not None:
+                return known
+            account = _account(chain.records, data, self._alpha)
+            return _look(
+                chain,
+                kind=kind,
+                data_fingerprint=data_fingerprint,
+                cells_hash=cells_hash,
+                trials=trials,
+                data=None if data is None else tuple(data),
+                level=account.level_next,
+                trials_total=account.trials_total + trials,
+            )
+
+    def settle(self, look: TrialRecord, p: float) -> TrialOutcome:
+        """Record what a look came to, once: of a look already settled the first outcome stands."""
+        if not 0.0 < p <= 1.0:
+            raise InputError(f"p was {p}, expected above 0 and at most 1")
+        with self._chain.appending() as chain:
+            if look not in chain.records:
+                raise InputError(f"the look {look.record_hash[:12]} is not in {self._chain.path}; record it there first")
+            for one in chain.records:
+                if isinstance(one, TrialOutcome) and one.of == look.sequence:
+                    return one
+            settled = chain.append(record="outcome", of=look.sequence, p=float(p))
+            assert isinstance(settled, TrialOutcome)
+            return settled
 
     def records(self) -> tuple[TrialRecord, ...]:
-        """Return all records, oldest first, after checking the chain."""
-        if not self._path.exists():
-            return ()
-        content = self._path.read_bytes()
-        return tuple(_parse(content[: content.rfind(b"\n") + 1], self._path))
+        """Return all looks, oldest first, after checking the chain."""
+        return tuple(one for one in self._chain.read() if isinstance(one, TrialRecord))
+
+    def account(self, data: Sequence[DataUse] | None = None) -> Account:
+        """Return the looks at data that overlaps `data`, or all looks, and what is left to spend there."""
+        return _account(self._chain.read(), data, self._alpha)
 
     def verify(self) -> int:
         """Check every hash and return the number of records; raises CorruptDataError on the first that does not hold."""
-        return len(self.records())
+        return len(self._chain.read())
+
+    def head(self) -> Head | None:
+        """Return the place and hash of the last record; None where there is none."""
+        return self._chain.head()
 
     def trials_total(self, data_fingerprint: str | None = None) -> int:
         """Return the cells looked at so far, in all data or in that of one fingerprint."""
         return sum(one.trials for one in self.records() if data_fingerprint in (None, one.data_fingerprint))
 
 
-def _parse(content: bytes, path: Path) -> list[TrialRecord]:
-    records: list[TrialRecord] = []
-    previous = GENESIS
-    for number, line in enumerate(content.splitlines()):
-        try:
-            record = msgspec.json.decode(line, type=TrialRecord)
-        except msgspec.DecodeError as error:
-            raise CorruptDataError(
-                f"{path}: line {number + 1} is not a trial record ({error}); restore the file from a backup"
-            ) from error
-        body = {name: getattr(record, name) for name in TrialRecord.__struct_fields__ if name != "record_hash"}
-        if record.sequence != number or record.previous != previous or record.record_hash != content_hash(body):
-            raise CorruptDataError(
-                f"{path}: line {number + 1} breaks the hash chain; it was edited, removed or moved. Restore it from a backup"
-            )
-        previous = record.record_hash
-        records.append(record)
-    return records
+def _look(chain: Appender[TrialRecord | TrialOutcome], **fields: object) -> TrialRecord:
+    record = chain.append(record="look", **fields)
+    assert isinstance(record, TrialRecord)
+    return record
+
+
+def _account(records: Sequence[TrialRecord | TrialOutcome], data: Sequence[DataUse] | None, alpha: float) -> Account:
+    outcomes = {one.of: one.p for one in records if isinstance(one, TrialOutcome)}
+    seen = [one for one in records if isinstance(one, TrialRecord) and one.overlaps(data)]
+    p_values = [outcomes.get(one.sequence) for one in seen]
+    found = [p is not None and one.level is not None and p <= one.level for one, p in zip(seen, p_values, strict=True)]
+    stands = e_bh([0.0 if p is None else e_value(p) for p in p_values], alpha)
+    looks = zip(seen, p_values, found, stands, strict=True)
+    return Account(
+        looks=tuple(Look(record=one, p=p, found=hit, stands_e_bh=stand) for one, p, hit, stand in looks),
+        trials_total=sum(one.trials for one in seen),
+        level_next=next_level(found, alpha),
+        wealth_left=wealth_left(found, alpha),
+    )
+
+
+def _decoded(body: Body) -> TrialRecord | TrialOutcome:
+    if body.get("record") == "outcome":
+        return msgspec.convert(body, TrialOutcome)
+    return msgspec.convert(body, TrialRecord)
