@@ -143,3 +143,15 @@ def test_the_skeleton_walk_has_the_volatility_asked_for() -> None:
     assert opens[0] == 600_000
     assert abs(steps_bps.std() / TapeParameters().volatility_hour_bps - 1.0) < 0.12
     assert abs(steps_bps.mean()) < 3.0 * steps_bps.std() / 20.0
+
+
+@pytest.mark.parametrize(("stamp_ms", "step_ns"), [(100.0, 100 * NS_PER_MS), (0.001, 1_000), (1e-6, 1)])
+def test_the_venue_stamps_as_finely_as_it_does(stamp_ms: float, step_ns: int) -> None:
+    plain, stamped = a_market().hour(0), a_market(stamp_ms=stamp_ms).hour(0)
+    for field in ("ts_recv", "kind", "seq", "side"):
+        assert np.array_equal(plain[field], stamped[field])
+    assert np.array_equal(of_kind(plain, 0)["bid_qty"], of_kind(stamped, 0)["bid_qty"])
+    coarser_ns = max(NS_PER_MS, step_ns)
+    assert np.array_equal(plain["ts_event"] // coarser_ns, stamped["ts_event"] // coarser_ns)
+    assert not (stamped["ts_event"] % step_ns).any() and (np.diff(stamped["ts_event"]) >= 0).all()
+    assert step_ns > 1 or (stamped["ts_event"] % 10).any()

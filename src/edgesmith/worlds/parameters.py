@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.domain.records import records
+from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS
 from edgesmith.errors import InputError
 
 # Branching ratios this near one give bursts without end: the number of actions in an hour has no useful bound.
 BRANCHING_RATIO_MAX = 0.97
+STAMP_MS_MIN = 1e-6
 
 
 class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +86,7 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     # Prices over hours, feed, slow streams
     opening_price: float = 60_000.0
     volatility_hour_bps: float = 77.0
+    stamp_ms: float = 1.0  # what the venue's stamps are whole multiples of; 0.001 for microseconds, 0.000001 for nanoseconds
     latency_floor_ms: float = 1.0
     latency_median_ms: float = 3.0
     latency_log_sd: float = 1.14
@@ -102,6 +105,10 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 raise InputError(f"tape parameter {name} was {value}, expected > 0")
             if name in _PROBABILITIES and value > 1.0:
                 raise InputError(f"tape parameter {name} was {value}, expected a probability in 0..1")
+        if not (self.stamp_ms >= STAMP_MS_MIN and NS_PER_HOUR % max(1, round(self.stamp_ms * NS_PER_MS)) == 0):
+            raise InputError(
+                f"tape parameter stamp_ms was {self.stamp_ms}, expected 0.000001 (a nanosecond) or more, dividing an hour"
+            )
         if self.branching_ratio > BRANCHING_RATIO_MAX:
             raise InputError(
                 f"branching ratio was {self.branching_ratio:.3f} (sum of the three kernels), expected <= {BRANCHING_RATIO_MAX}: "

@@ -21,8 +21,8 @@ ROWS_PER_ACTION_MAX = 2 * _FILLS_MAX + 8
 
 @kernel
 def _stamp(s: Any, lane: Any, p: Any, row: Any) -> None:
-    # The venue stamps whole milliseconds.
-    row.ts_event = s.epoch_ns + s.now_ns // NS_PER_MS * NS_PER_MS
+    step_ns = int(p.stamp_ms * NS_PER_MS + 0.5)
+    row.ts_event = s.epoch_ns + s.now_ns // step_ns * step_ns
     row.ts_recv = s.epoch_ns + receive_ns(lane, s.now_ns, p.latency_floor_ms, p.latency_median_ms, p.latency_log_sd)
     row.instrument = s.instrument
     s.rows += 1
