@@ -13,13 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 from builders_worlds import START_DAY, mid_at, of_kind
+from edgesmith.domain.records import taken
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
+from edgesmith.evaluation.leak import leaking_columns
 from edgesmith.worlds.claims import Claim, ClaimTruth
 from edgesmith.worlds.plant import PlantedTape, plant_edges
 from edgesmith.worlds.random import root_key
 from edgesmith.worlds.regions import decisions
 from edgesmith.worlds.scenarios import SCENARIOS, find_scenario
-from edgesmith.worlds.traps import TRAPS, forward_bps, is_prefix_invariant
+from edgesmith.worlds.traps import TRAPS, forward_bps
 from edgesmith.worlds.world import World, WorldHour
 
 PLANTED = sorted(name for name in SCENARIOS if SCENARIOS[name].group == "P")
@@ -192,8 +194,13 @@ def test_traps_leak_and_their_honest_twins_do_not(name: str) -> None:
         rank = np.argsort(np.argsort(values[ok])) / ok.sum()
         gains.append(moves[ok][rank > 0.95].mean() - moves[ok][rank < 0.05].mean())
     assert gains[0] > 15.0 and abs(gains[1]) < 15.0
-    assert not is_prefix_invariant(trap.leaking, tape, at, cuts_ns)
-    assert is_prefix_invariant(trap.honest, tape, at, cuts_ns)
+    ordered = taken(tape, np.argsort(tape["ts_recv"], kind="stable"))
+
+    def columns(known: Any, until_ns: int) -> Any:
+        early = at[at <= until_ns]
+        return np.stack([trap.honest(known, early), trap.leaking(known, early)], axis=1)
+
+    assert leaking_columns(columns, ordered, cuts_ns) == (1,)
     truth = world_of(name).truth([world_of(name).hour(0)])
     assert truth.trap is not None and truth.trap.right == "LEAK"
 

@@ -1,13 +1,13 @@
 """Traps: columns and joins that look ahead, each the way people do it by mistake, and each beside its honest twin.
 
 A trap turns a tape and decision instants into a column that seems to know the future, because it does. A method that does not
-say LEAK has believed it. `is_prefix_invariant` is the plain test most of them fail: a value that changes when later events
-are taken away was not known. The honest twin is the same idea without the mistake.
+say LEAK has believed it (`evaluation.leak` finds them all: a value that changes when later events are taken away was not known).
+The honest twin is the same idea without the mistake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,16 +49,6 @@ def forward_bps(tape: NDArray[Any], instants_ns: NDArray[np.int64], horizon_ns: 
     now, then = _mid_at(tape, instants_ns), _mid_at(tape, instants_ns + horizon_ns)
     ends_ns = _quotes(tape)["ts_recv"].max(initial=0)
     return np.where(instants_ns + horizon_ns <= ends_ns, (then / now - 1.0) / BPS, np.nan)
-
-
-def is_prefix_invariant(column: Column, tape: NDArray[Any], instants_ns: NDArray[np.int64], cuts_ns: Sequence[int]) -> bool:
-    """Tell whether the values up to each cut stay bit for bit the same when what is received later is taken away."""
-    whole = column(tape, instants_ns)
-    for cut_ns in cuts_ns:
-        early = instants_ns[instants_ns <= cut_ns]
-        if whole[: len(early)].tobytes() != column(tape[tape["ts_recv"] <= cut_ns], early).tobytes():
-            return False
-    return True
 
 
 def _quotes(tape: NDArray[Any]) -> NDArray[Any]:
