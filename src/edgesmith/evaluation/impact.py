@@ -59,12 +59,15 @@ class DisplayedSize:
 
 
 class ImpactMeter:
-    """Collects, for one instrument, the block sums of x y and x^2: x signed volume, y mid change in bps, both of one second."""
+    """Collects, for one instrument, the block sums of x y and x^2: x signed volume, y mid change in bps, both of one second.
+
+    `last_mid` is the mid price at the end of what it has seen, NaN before the first quote.
+    """
 
     def __init__(self, instrument: int, block_ns: int) -> None:
         self._instrument = instrument
         self._block_ns = block_ns
-        self._last_mid = np.nan
+        self.last_mid = np.nan
         self._sums: dict[int, NDArray[np.float64]] = {}
 
     def feed(self, events: NDArray[Any]) -> None:
@@ -77,8 +80,8 @@ class ImpactMeter:
         closes = np.flatnonzero(np.diff(step, append=step[-1] + 1))
         seconds = step[closes]
         mids = (quotes["bid_price"][closes] + quotes["ask_price"][closes]) / 2.0
-        before = np.r_[self._last_mid, mids[:-1]]
-        self._last_mid = float(mids[-1])
+        before = np.r_[self.last_mid, mids[:-1]]
+        self.last_mid = float(mids[-1])
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = (mids / before - 1.0) / BPS
         place = np.searchsorted(seconds, trades["ts_recv"] // STEP_NS)

@@ -1,0 +1,111 @@
+"""An edge as a strategy: exactly what its spec says, one position at a time; compiled.
+
+It enters at the onset of the trigger, the first event at which every bound holds after one at which some did not, and leaves when
+the horizon is over, counted from the decision, or earlier if the exit of the spec says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from edgesmith.domain.events import Stream
+from edgesmith.edges.edge import BOUNDS_MAX, EdgeSpec
+from edgesmith.errors import InputError
+from edgesmith.features.text import parse_feature
+from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
+
+# Places in view.params: four numbers, then low, high and missing of every bound.
+COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 3
+# Places in view.memory: the trigger at the last event, and the decision's instant in whole seconds and the rest.
+WAS_ON, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5
+NS_PER_S = 1_000_000_000
+VOLATILITY = ("volatility", {"window": 100})
+
+
+class TriggerConfig(StrategyConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An edge to trade and the quantity of each trade, in base units."""
+
+    spec: EdgeSpec
+    qty: Annotated[float, Meta(gt=0.0)]
+
+
+class TriggerStrategy(CompiledStrategy):
+    """Trades one `EdgeSpec` as it is written."""
+
+    name = "edge"
+    Config = TriggerConfig
+    streams = (Stream.BBO, Stream.TRADE)
+
+    def __init__(self, config: TriggerConfig) -> None:
+        trigger = config.spec.trigger
+        if trigger.leader is not None or config.spec.entry != "taker":
+            raise InputError(
+                f"edge {config.spec.edge_id} has a leader or enters as a maker; only taker edges of one symbol can be replayed"
+            )
+        super().__init__(config)
+
+    @property
+    def features(self) -> tuple[tuple[str, Mapping[str, float]], ...]:
+        """Return the features of the bounds, and the volatility a stop is measured in."""
+        specs = [parse_feature(bound.feature) for bound in self.config.spec.trigger.bounds]
+        stop = (VOLATILITY,) if self.config.spec.exit.kind == "stop" else ()
+        return (*((spec.feature, dict(spec.params)) for spec in specs), *stop)
+
+    def params(self) -> tuple[float, ...]:
+        """Return the spec as numbers."""
+        spec: EdgeSpec = self.config.spec
+        numbers = [
+            float(len(spec.trigger.bounds)),
+            float(spec.side),
+            float(self.config.qty),
+            float(spec.horizon_ns),
+            float(spec.exit.kind == "trigger_off"),
+            spec.exit.stop_volatility_units or 0.0,
+        ]
+        for bound in spec.trigger.bounds:
+            low = -math.inf if bound.low is None else bound.low
+            high = math.inf if bound.high is None else bound.high
+            numbers += [low, high, float(bound.missing)]
+        numbers += [0.0] * (FIRST_BOUND + BOUND_WIDTH * BOUNDS_MAX - len(numbers))
+        return tuple(numbers)
+
+    @staticmethod
+    def decide(view: Any) -> float:
+        """Return the position wanted."""
+        on = 1.0
+        for index in range(int(view.params[COUNT])):
+            value = view.features[index]
+            base = FIRST_BOUND + BOUND_WIDTH * index
+            if view.params[base + 2] > 0.0:
+                if value == value:
+                    on = 0.0
+            elif not view.params[base] <= value or not value < view.params[base + 1]:
+                on = 0.0
+        onset = on > 0.0 and view.memory[WAS_ON] == 0.0
+        view.memory[WAS_ON] = on
+        mid = (view.bid_price + view.ask_price) / 2.0
+        if view.memory[IN_TRADE] > 0.0:
+            held_ns = (view.ts // NS_PER_S - view.memory[ENTERED_S]) * NS_PER_S + (view.ts % NS_PER_S - view.memory[ENTERED_NS])
+            over = held_ns >= view.params[HORIZON_NS]
+            if view.params[ENDS_WITH_TRIGGER] > 0.0 and on == 0.0:
+                over = True
+            if view.params[STOP] > 0.0:
+                against = view.params[SIDE] * (view.memory[ENTRY_MID] - mid) / view.memory[ENTRY_MID]
+                if against >= view.params[STOP] * view.memory[ENTRY_VOLATILITY]:
+                    over = True
+            if not over:
+                return math.nan
+            view.memory[IN_TRADE] = 0.0
+            return 0.0
+        if not onset or view.position_qty != 0.0 or view.pending_qty != 0.0 or not mid > 0.0:
+            return math.nan
+        view.memory[IN_TRADE] = 1.0
+        view.memory[ENTERED_S] = view.ts // NS_PER_S
+        view.memory[ENTERED_NS] = view.ts % NS_PER_S
+        view.memory[ENTRY_MID] = mid
+        view.memory[ENTRY_VOLATILITY] = view.features[int(view.params[COUNT])]
+        return view.params[SIDE] * view.params[QTY]
