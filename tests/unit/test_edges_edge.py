@@ -86,6 +86,7 @@ def test_json_gives_the_same_edge_back() -> None:
         (lambda: spec(trigger=Trigger(bounds=(A,), regimes=(1,))), "regimes_hash"),
         (lambda: evidence(first_ns=2, last_ns=1), "before it began"),
         (lambda: evidence(p=math.nan), "finite"),
+        (lambda: evidence(stage="vallidation"), "possible: discovery, validation, vault"),
         (lambda: evidence(trials_total=-1), "trials_total"),
     ],
 )

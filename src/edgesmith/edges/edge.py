@@ -14,10 +14,12 @@ import msgspec
 
 from edgesmith.canonical import content_hash
 from edgesmith.domain.units import format_duration_ns
-from edgesmith.errors import InputError
+from edgesmith.errors import InputError, UnknownNameError
 
 BOUNDS_MAX = 3
 EDGE_ID_PREFIX = "edge_"
+# In the order an edge goes through them: what the furthest one found last is where the edge stands.
+STAGES = ("discovery", "validation", "vault")
 
 ExitKind = Literal["time", "trigger_off", "stop"]
 EntryKind = Literal["taker", "maker_touch", "maker_queue"]
@@ -195,7 +197,7 @@ class EdgeSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class EdgeEvidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one stage found out about one edge, in one piece of data; numbers are None where the stage has none.
+    """What one of `STAGES` found out about one edge, in one piece of data; numbers are None where the stage has none.
 
     `net_low_bps` and `net_high_bps` bound the expected advantage per trade; `p` is that of "no profit after cost", `q` the false
     discovery rate, `trials_total` every cell looked at in overlapping data up to that moment. `details` holds what only some
@@ -225,6 +227,8 @@ class EdgeEvidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __post_init__(self) -> None:
         for name in ("edge_id", "stage", "data_fingerprint", "verdict"):
             _named(name, getattr(self, name))
+        if self.stage not in STAGES:
+            raise UnknownNameError("stage", self.stage, STAGES)
         if self.last_ns < self.first_ns:
             raise InputError(f"evidence ended ({self.last_ns}) before it began ({self.first_ns}); expected first_ns <= last_ns")
         for name in ("n", "blocks", "trials_total"):
