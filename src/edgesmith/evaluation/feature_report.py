@@ -147,12 +147,12 @@ class LabelCorrelation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Importance(msgspec.Struct, frozen=True):
-    """Loss of out-of-sample R^2 when one feature is permuted, with its 95 % interval over blocks."""
+    """Loss of out-of-sample R^2 when one feature is permuted, with its 95 % interval; None where there are too few blocks."""
 
     column: str
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     weight: float | None
     verdict: str
 
@@ -170,6 +170,8 @@ class ImportanceSection(msgspec.Struct, frozen=True, kw_only=True):
     r2_train: float | None
     r2: float | None
     ic: float | None
+    ic_low: float
+    ic_high: float
     sentence: str
     features: tuple[Importance, ...]
 

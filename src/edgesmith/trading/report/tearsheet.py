@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from edgesmith.canonical import canonical_json
-from edgesmith.lake.atomic import write_atomically
 from edgesmith.trading.report import formats
-from edgesmith.trading.report.charting import CREDIT, CREDIT_URL, chart_library
 from edgesmith.trading.report.data import data_view, instrument_labels
+from edgesmith.trading.report.page import render_page, write_page
 from edgesmith.trading.report.run_folder import RunRecord, read_discovery, read_record, read_table
 
 REPORT_NAME = "report.html"
@@ -39,36 +35,22 @@ def write_report(
     """
     run = read_record(run_folder)
     found = discovery if discovery is not None else read_discovery(run_folder)
-    page = _render(run, run_folder, found, truth, title)
-    path = run_folder / REPORT_NAME
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(page, encoding="utf-8")
-
-    write_atomically(path, write)
-    return path
+    return write_page(run_folder / REPORT_NAME, _render(run, run_folder, found, truth, title))
 
 
 def _render(
     run: RunRecord, folder: Path, found: Mapping[str, Any] | None, truth: Mapping[str, Any] | None, title: str | None
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
     from edgesmith.trading.report.discovery import discovery_view
 
     backtest, payload = _backtest(run, folder)
-    library, own_script = chart_library(), _resource("charts.js")
-    environment = Environment(
-        loader=PackageLoader("edgesmith.trading.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return render_page(
+        "page.html.j2",
+        payload,
         title=title or _title(run),
         subtitle=_subtitle(run),
+        simulated=run.data.simulated,
+        edgesmith_version=run.edgesmith_version,
         run=run,
         data=data_view(run),
         discovery=None if found is None else discovery_view(found, truth),
@@ -76,13 +58,6 @@ def _render(
         has_charts=bool(payload["curve"] or payload["panes"]),
         has_curve=payload["curve"] is not None,
         manifest=_manifest(run),
-        policy=_policy(library.script, own_script),
-        style=Markup(library.style + "\n" + _resource("page.css")),  # noqa: S704
-        payload=Markup(_json_for_script(payload)),  # noqa: S704
-        library_script=Markup(library.script),  # noqa: S704
-        own_script=Markup(own_script),  # noqa: S704
-        credit=CREDIT,
-        credit_url=CREDIT_URL,
     )
 
 
@@ -129,20 +104,3 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
         else:
             text = entry if isinstance(entry, str) else canonical_json(entry).decode()
             yield f"{prefix}{key}", text
-
-
-def _policy(*scripts: str) -> str:
-    # Only the two reviewed scripts run, by hash; nothing is fetched, whatever a hostile name in the data tries.
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
-    return (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _json_for_script(value: Any) -> str:
-    text = canonical_json(value).decode()
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _resource(name: str) -> str:
-    return (files("edgesmith.trading.report") / name).read_text(encoding="utf-8")
