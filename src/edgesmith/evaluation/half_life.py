@@ -134,7 +134,11 @@ def _crossing(values: Floats, at: NDArray[np.int64], level: float, *, rising: bo
     right = int(beyond.argmax())
     if right == 0:
         return float(at[0])
-    share = (level - values[right - 1]) / (values[right] - values[right - 1])
+    before, after = float(values[right - 1]), float(values[right])
+    if not rising and after > 0.0:
+        # Decay is straight in the logarithm.
+        before, after, level = math.log(before), math.log(after), math.log(level)
+    share = (level - before) / (after - before)
     return float(at[right - 1] + share * (at[right] - at[right - 1]))
 
 

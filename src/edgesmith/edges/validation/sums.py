@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.evaluation.labels import C, G, N
+from edgesmith.evaluation.labels import C, G, N, moments_bps
 from edgesmith.evaluation.significance import Influence, excess_influence, mean_influence
+from edgesmith.evaluation.sums import TriggerSums
 
 Floats = NDArray[np.float64]
 
@@ -46,3 +47,14 @@ class EdgeSums(NamedTuple):
     def net_of(self, column: int, side: int) -> Influence:
         """Return the influences of the mean net result."""
         return mean_influence(self.rows(column)[:, None], self.net(column, side)[:, None])
+
+
+def edge_sums(found: TriggerSums) -> EdgeSums:
+    """Return the sums of one trigger, from fixed point to bps."""
+    return EdgeSums(found.keys, found.block_ns, found.columns, moments_bps(found.sums), moments_bps(found.totals))
+
+
+def grid_of(found: TriggerSums, latency_ns: int, horizon_ns: int) -> Floats:
+    """Return the moments (blocks, cells, 6) of a grid of cells at one column, in bps."""
+    column = found.columns.index((latency_ns, horizon_ns))
+    return np.moveaxis(moments_bps(found.sums[:, :, column]), 0, 1)

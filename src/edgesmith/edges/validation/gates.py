@@ -1,0 +1,202 @@
+"""What an edge must show: the gates, the findings they are held against, and the rung that follows."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgesmith.edges.verdict import Verdict
+from edgesmith.errors import InputError
+
+
+class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bars of validation.
+
+    Parameters
+    ----------
+    alpha : level of the family-wise test over the candidates carried, and of "no profit"
+    blocks_min, blocks_effective_min, onsets_testable : below any of these nothing can be said
+    onsets_min, days_min : below these a steady profit stays a CANDIDATE
+    latency_stress : the lower bound must stay above zero at this multiple of the latency too
+    pbo_max, dsr_min, positive_days_min : bars of overfitting, deflated Sharpe ratio and share of days with a profit
+    """
+
+    alpha: float = 0.05
+    blocks_min: int = 30
+    blocks_effective_min: float = 20.0
+    onsets_testable: int = 30
+    onsets_min: int = 200
+    days_min: int = 10
+    latency_stress: float = 2.0
+    pbo_max: float = 0.2
+    dsr_min: float = 0.95
+    positive_days_min: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("alpha", 1e-4, 0.2),
+            ("latency_stress", 1.0, 10.0),
+            ("pbo_max", 0.0, 1.0),
+            ("dsr_min", 0.0, 1.0),
+            ("positive_days_min", 0.0, 1.0),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} was {getattr(self, name)}, expected {low:g}..{high:g}")
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers the ladder reads; None where a thing could not be measured. All bps are of trades after cost.
+
+    `p_excess` and `p_net` are adjusted for the candidates carried. `early` and `late` are the first two thirds and the last third
+    of the span: (low, high) ends of 90 % intervals.
+    """
+
+    leaks: tuple[str, ...] = ()
+    onsets: int
+    days: int
+    blocks: int
+    blocks_effective: float
+    p_excess: float | None
+    p_net: float | None
+    gross_bps: float | None
+    cost_bps: float | None
+    net_bps: float | None
+    net_low_bps: float | None
+    stressed_net_low_bps: float | None
+    break_even_fee_bps: float | None
+    walk_forward_low_bps: float | None
+    pbo: float | None
+    dsr: float | None
+    positive_days_ratio: float | None
+    without_best_day_bps: float | None
+    early_low_bps: float | None
+    late_low_bps: float | None
+    late_high_bps: float | None
+    mde_bps: float | None
+
+
+class Judgment(msgspec.Struct, frozen=True):
+    """The rung, and the numbers that decided it in one sentence."""
+
+    verdict: Verdict
+    sentence: str
+
+
+def judge_findings(found: Findings, gates: Gates) -> Judgment:
+    """Return the first rung of the ladder that applies."""
+    for verdict, reason in (
+        (Verdict.LEAK, _leak(found)),
+        (Verdict.INSUFFICIENT, _insufficient(found, gates)),
+        (Verdict.REJECT_NULL, _nothing(found, gates)),
+        (Verdict.REJECT_COST, _costs(found, gates)),
+        (Verdict.REJECT_UNSTABLE, _unstable(found, gates)),
+        (Verdict.REJECT_DECAYED, _decayed(found)),
+        (Verdict.CANDIDATE, _missing(found, gates)),
+    ):
+        if reason is not None:
+            return Judgment(verdict, f"{verdict.words}: {reason}")
+    return Judgment(
+        Verdict.VALIDATED,
+        f"{Verdict.VALIDATED.words}: {found.onsets:,} trades on {found.days} days keep {_bps(found.net_bps)} after "
+        f"{_bps(found.cost_bps)} of cost, at least {_bps(found.net_low_bps)} with 95 % confidence; deflated Sharpe "
+        f"{found.dsr:.3f}, probability of overfitting {found.pbo:.2f}",
+    )
+
+
+def is_decayed(found: Findings) -> bool:
+    """Tell whether the last third is surely worse than the first two, and no longer surely pays."""
+    if found.early_low_bps is None or found.late_high_bps is None or found.late_low_bps is None:
+        return False
+    return found.late_high_bps < found.early_low_bps and found.late_low_bps <= 0.0
+
+
+def _leak(found: Findings) -> str | None:
+    if not found.leaks:
+        return None
+    names = ", ".join(found.leaks)
+    return f"the past of {names} changes when later events are taken away"
+
+
+def _insufficient(found: Findings, gates: Gates) -> str | None:
+    if found.blocks < gates.blocks_min or found.blocks_effective < gates.blocks_effective_min:
+        worth = min(found.blocks, found.blocks_effective)
+        return (
+            f"{found.blocks} blocks of time, worth {worth:.0f} equal ones; expected {gates.blocks_min} "
+            f"worth {gates.blocks_effective_min:.0f}"
+        )
+    if found.onsets < gates.onsets_testable:
+        return f"the trigger began {found.onsets} times where trades could follow, expected {gates.onsets_testable}"
+    return None
+
+
+def _nothing(found: Findings, gates: Gates) -> str | None:
+    if found.p_excess is not None and found.p_excess <= gates.alpha:
+        return None
+    seen = f"; an effect of {_bps(found.mde_bps)} would have been seen" if found.mde_bps is not None else ""
+    return f"what follows the trigger does not differ from what follows otherwise (p = {_number(found.p_excess)}){seen}"
+
+
+def _costs(found: Findings, gates: Gates) -> str | None:
+    surely = found.net_low_bps is not None and found.net_low_bps > 0.0 and found.p_net is not None and found.p_net <= gates.alpha
+    if not surely and not is_decayed(found):
+        return (
+            f"it moves {_bps(found.gross_bps)} and costs {_bps(found.cost_bps)}, which leaves {_bps(found.net_bps)} with a lower "
+            f"bound of {_bps(found.net_low_bps)} (no profit: p = {_number(found.p_net)}); fees of "
+            f"{_bps(found.break_even_fee_bps)} a side would break even"
+        )
+    if not is_decayed(found) and found.stressed_net_low_bps is not None and found.stressed_net_low_bps <= 0.0:
+        return (
+            f"at {gates.latency_stress:g} times the latency the lower bound is {_bps(found.stressed_net_low_bps)}, "
+            f"from {_bps(found.net_low_bps)}"
+        )
+    return None
+
+
+def _unstable(found: Findings, gates: Gates) -> str | None:
+    if found.pbo is not None and found.pbo > gates.pbo_max:
+        return (
+            f"the best of the past was below the middle afterwards in {found.pbo:.0%} of splits, "
+            f"at most {gates.pbo_max:.0%} are allowed"
+        )
+    if is_decayed(found):
+        return None
+    if found.walk_forward_low_bps is not None and found.walk_forward_low_bps <= 0.0:
+        return f"chosen again on every training span it keeps {_bps(found.walk_forward_low_bps)} at the lower end"
+    if found.without_best_day_bps is not None and found.without_best_day_bps <= 0.0:
+        return f"without its best day {_bps(found.without_best_day_bps)} are left"
+    if found.positive_days_ratio is not None and found.days > 1 and found.positive_days_ratio < gates.positive_days_min:
+        return f"{found.positive_days_ratio:.0%} of days had a profit, expected {gates.positive_days_min:.0%}"
+    return None
+
+
+def _decayed(found: Findings) -> str | None:
+    if not is_decayed(found):
+        return None
+    return (
+        f"the last third of the span keeps {_bps(found.late_low_bps)} to {_bps(found.late_high_bps)}, the first two thirds "
+        f"at least {_bps(found.early_low_bps)}"
+    )
+
+
+def _missing(found: Findings, gates: Gates) -> str | None:
+    reasons = []
+    if found.onsets < gates.onsets_min:
+        reasons.append(f"{found.onsets} of {gates.onsets_min} trades")
+    if found.days < gates.days_min:
+        reasons.append(f"{found.days} of {gates.days_min} days")
+    if found.dsr is None or found.dsr < gates.dsr_min:
+        reasons.append(f"deflated Sharpe {_number(found.dsr)} of {gates.dsr_min:g}")
+    if found.pbo is None:
+        reasons.append("too few blocks for a probability of overfitting")
+    if found.walk_forward_low_bps is None:
+        reasons.append("nothing was chosen in the walk forward")
+    if not reasons:
+        return None
+    return f"it keeps {_bps(found.net_bps)}, at least {_bps(found.net_low_bps)}; not proven yet: {', '.join(reasons)}"
+
+
+def _bps(value: float | None) -> str:
+    return "an unknown amount" if value is None else f"{value:.2f} bps"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
