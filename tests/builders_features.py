@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.domain.events import EVENT, KIND_BBO, KIND_FUNDING, KIND_TRADE
+from edgesmith.domain.events import (
+    EVENT,
+    KIND_BBO,
+    KIND_FUNDING,
+    KIND_MARK_PRICE,
+    KIND_OPEN_INTEREST,
+    KIND_TRADE,
+)
+from edgesmith.domain.records import joined, taken
 
 # Powers of two, so that scaling and reflecting prices is exact.
 TICK = 2.0**-4
@@ -48,20 +56,44 @@ def trade_tape(count: int, seed: int = 0) -> NDArray[Any]:
     return events
 
 
+def slow_tape(kind: int, count: int, seed: int = 0) -> NDArray[Any]:
+    """Return clean events of a stream that comes now and then: marks, funding announcements or open interest."""
+    rng = np.random.default_rng(seed)
+    events = np.zeros(count, EVENT)
+    events["kind"] = kind
+    events["seq"] = np.arange(count)
+    events["ts_event"] = events["ts_recv"] = np.cumsum(rng.integers(1, 2_000 * NS_PER_MS, count))
+    if kind == KIND_MARK_PRICE:
+        events["mark_price"] = (LEVEL_TICKS + np.cumsum(rng.integers(-2, 3, count))) * TICK
+        events["index_price"] = events["mark_price"] + rng.integers(-8, 9, count) * TICK
+    elif kind == KIND_FUNDING:
+        events["funding_rate"] = rng.normal(1e-4, 1e-4, count)
+        events["next_funding_ts"] = SPAN_NS + rng.integers(0, SPAN_NS, count)
+    else:
+        events["open_interest"] = 5_000.0 + np.cumsum(rng.normal(0.0, 2.0, count))
+    return events
+
+
 def mixed_tape(count: int, seed: int = 0, instruments: int = 1) -> NDArray[Any]:
-    """Return bbo events, trades and a few funding announcements of several instruments, in order of `ts_recv`."""
+    """Return events of every stream of several instruments, mostly bbo events and trades, in order of `ts_recv`."""
     parts = []
     for instrument in range(instruments):
-        funding = bbo_tape(3, seed + 100 * instrument)
-        funding["kind"], funding["next_funding_ts"] = KIND_FUNDING, 1
         third = count // 2 // instruments
-        for part in (bbo_tape(third, seed + instrument), trade_tape(third, seed + 7 + instrument), funding):
+        slow = [
+            slow_tape(kind, number, seed + 100 * instrument + kind)
+            for kind, number in ((KIND_FUNDING, 3), (KIND_MARK_PRICE, 150), (KIND_OPEN_INTEREST, 40))
+        ]
+        for part in (bbo_tape(third, seed + instrument), trade_tape(third, seed + 7 + instrument), *slow):
             part["instrument"] = instrument
             part["ts_recv"] = part["ts_recv"] / part["ts_recv"][-1] * SPAN_NS
             parts.append(part)
-    # numpy joins records field by field and would unpack the union, so join raw bytes.
-    merged = np.concatenate([part.view("V64") for part in parts]).view(EVENT)
-    return merged[np.lexsort((merged["kind"], merged["instrument"], merged["ts_recv"]))]
+    return in_order(parts)
+
+
+def in_order(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return the events of several tapes in decision order."""
+    merged = joined(parts)
+    return taken(merged, np.lexsort((merged["seq"], merged["kind"], merged["instrument"], merged["ts_event"], merged["ts_recv"])))
 
 
 def mirrored(events: NDArray[Any], twice_center: float) -> NDArray[Any]:
@@ -74,6 +106,10 @@ def mirrored(events: NDArray[Any], twice_center: float) -> NDArray[Any]:
     result["bid_qty"][bbo], result["ask_qty"][bbo] = events["ask_qty"][bbo], events["bid_qty"][bbo]
     result["price"][trade] = twice_center - events["price"][trade]
     result["side"][trade] = -events["side"][trade]
+    mark, funding = events["kind"] == KIND_MARK_PRICE, events["kind"] == KIND_FUNDING
+    for name in ("mark_price", "index_price"):
+        result[name][mark] = twice_center - events[name][mark]
+    result["funding_rate"][funding] = -events["funding_rate"][funding]
     return result
 
 
@@ -83,4 +119,7 @@ def scaled(events: NDArray[Any], factor: float) -> NDArray[Any]:
     result["bid_price"][bbo] *= factor
     result["ask_price"][bbo] *= factor
     result["price"][trade] *= factor
+    mark = events["kind"] == KIND_MARK_PRICE
+    result["mark_price"][mark] *= factor
+    result["index_price"][mark] *= factor
     return result

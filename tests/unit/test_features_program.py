@@ -95,7 +95,7 @@ def test_every_feature_says_what_it_is() -> None:
     for registered in features():
         assert registered.summary.endswith("."), registered.name
         assert registered.spec().node.consumes
-    assert {spec.name for name in FEATURE_SETS for spec in feature_set(name)} == {registered.name for registered in features()}
+    assert {spec.feature for name in FEATURE_SETS for spec in feature_set(name)} == {registered.name for registered in features()}
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,32 @@ def negative_part(x: float) -> float:
     return 0.0 if x >= 0.0 else -x
 
 
+def over(a: float, b: float) -> float:
+    """Return a / b; NaN where b is not positive."""
+    return a / b if b > 0.0 else math.nan
+
+
+def magnitude(x: float) -> float:
+    """Return the absolute value of x."""
+    return abs(x)
+
+
+def agreement(a: float, b: float, c: float) -> float:
+    """Return 1 where all three are positive, -1 where all are negative, else 0."""
+    total = a + b + c
+    if total != total:
+        return math.nan
+    if a > 0.0 and b > 0.0 and c > 0.0:
+        return 1.0
+    return -1.0 if a < 0.0 and b < 0.0 and c < 0.0 else 0.0
+
+
 SUBTRACT = Operator(subtract)
 DIVIDE = Operator(divide)
 MULTIPLY = Operator(multiply)
 RELATIVE_CHANGE = Operator(relative_change)
 POSITIVE_PART = Operator(positive_part)
 NEGATIVE_PART = Operator(negative_part)
+OVER = Operator(over)
+MAGNITUDE = Operator(magnitude)
+AGREEMENT = Operator(agreement)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import UnknownNameError
 from edgesmith.features import behavior, flow, momentum, price, regime, volatility  # noqa: F401 - importing registers their features
 from edgesmith.features.operator import Feature, FeatureSpec, find_feature, registered_features
+
+MS = 1_000_000
+S = 1_000 * MS
+# Columns with a name of their own: a feature at other parameters than its defaults.
+_COLUMNS: dict[str, FeatureSpec] = {}
+
+
+def _at(name: str, *half_lives_ns: int) -> tuple[str, ...]:
+    # The feature at several half-lives, as columns `<name>_<half-life>`.
+    specs = [
+        find_feature(name).spec(half_life_ns=half_life_ns).named(f"{name}_{format_duration_ns(half_life_ns).replace(' ', '')}")
+        for half_life_ns in half_lives_ns
+    ]
+    _COLUMNS.update({spec.name: spec for spec in specs})
+    return tuple(spec.name for spec in specs)
+
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "base": (
@@ -36,7 +53,16 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
         "volatility_compression_score",
     ),
     "regime": ("volatility_ratio", "trend_strength", "spread_ratio", "trend_efficiency"),
-    "flow": ("microprice", "imbalance_ema", "trade_flow_imbalance", "trade_activity"),
+    "flow": (
+        "microprice",
+        "imbalance_ema",
+        "trade_flow_imbalance",
+        "trade_activity",
+        "queue_imbalance",
+        *_at("order_flow_imbalance", 100 * MS, S, 10 * S, 60 * S),
+        *_at("signed_volume", S, 10 * S),
+        *_at("trade_sign_memory", S, 10 * S, 60 * S),
+    ),
     # Features without a price level: their past values say something about their next ones.
     "stationary": (
         "spread",
@@ -57,12 +83,14 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
 
 
 def feature(name: str, **params: object) -> FeatureSpec:
-    """Return feature `name` with `params`, the rest at their defaults."""
+    """Return feature `name` with `params`, the rest at their defaults; or a set's column of that name."""
+    if name in _COLUMNS and not params:
+        return _COLUMNS[name]
     return find_feature(name).spec(**params)
 
 
 def feature_set(name: str) -> list[FeatureSpec]:
-    """Return the features of a named set, all at their defaults."""
+    """Return the columns of a named set."""
     if name not in FEATURE_SETS:
         raise UnknownNameError("feature set", name, FEATURE_SETS)
     return [feature(member) for member in FEATURE_SETS[name]]
@@ -71,3 +99,8 @@ def feature_set(name: str) -> list[FeatureSpec]:
 def features() -> tuple[Feature, ...]:
     """Return every registered feature."""
     return registered_features()
+
+
+def columns() -> tuple[FeatureSpec, ...]:
+    """Return every feature at its defaults, then the columns sets have of them at other parameters."""
+    return (*(registered.spec() for registered in registered_features()), *_COLUMNS.values())

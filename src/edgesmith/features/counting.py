@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 
 from edgesmith.features.arithmetic import MULTIPLY
-from edgesmith.features.operator import TS_NS, Node, Operator
-from edgesmith.features.rolling import Floats, Ints, lag_of
+from edgesmith.features.operator import TS_NS, Floats, Ints, Node, Operator
+from edgesmith.features.rolling import lag_of
 
 # 64 steps a doubling, from 2**-32 to 2**32: values closer than 1.1 % may share a step and then count as equal. Equal values
 # that were added up in another order differ in their last bits; a finer scale would let those bits decide the rank.

@@ -143,7 +143,7 @@ def _run_source(specs: Sequence[FeatureSpec], layout: Layout) -> str:
         f"i[{k}] = {name}" for k, name in enumerate(layout.ints)
     ]
     branches: list[str] = []
-    for stream in (stream for stream in Stream if any(stream in root.consumes for root in roots)):
+    for stream in (stream for stream in Stream if _advanced_on(stream, roots, layout)):
         branches.append(f"{'elif' if branches else 'if'} event.kind == {int(stream)}:  # {stream.label}")
         branches += _indent(_stream_lines(stream, specs, roots, layout))
     write = [f"out[row, {column}] = column_{column}  # {spec.name}" for column, spec in enumerate(specs)]
@@ -168,17 +168,25 @@ def _indent(lines: Sequence[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
+def _advanced_on(stream: Stream, roots: Sequence[Node], layout: Layout) -> set[Node]:
+    # A node with memory is advanced on all of its events, whoever reads it there: columns do not know each other.
+    operators = {node for node in layout.names if node.operator is not None and stream in node.consumes}
+    wanted = {*roots, *(child for node in operators for child in node.read)}
+    return operators | {node for node in wanted if node.operator is None and stream in node.consumes}
+
+
 def _stream_lines(stream: Stream, specs: Sequence[FeatureSpec], roots: Sequence[Node], layout: Layout) -> list[str]:
-    lines: list[str] = []
-    updated = [(column, root) for column, root in enumerate(roots) if stream in root.consumes]
     readers: dict[Node, list[str]] = {}
-    for column, root in updated:
+    for spec, root in zip(specs, roots, strict=True):
         for node in dict.fromkeys(_inputs_first(root)):
-            readers.setdefault(node, []).append(specs[column].name)
+            readers.setdefault(node, []).append(spec.name)
+    advanced, lines = _advanced_on(stream, roots, layout), []
     for node, name in layout.names.items():
-        if node in readers:
-            lines += [f"# {_expression(node, layout)}, for {', '.join(readers[node])}", *_node_lines(node, name, layout)]
-    return lines + [f"column_{column} = {layout.names[root]}" for column, root in updated]
+        if node in advanced:
+            text = f"# {_expression(node, layout)}, for {', '.join(readers[node])}"
+            lines += [text, *_node_lines(node, name, stream, layout)]
+    columns = [(column, root) for column, root in enumerate(roots) if stream in root.consumes]
+    return lines + [f"column_{column} = {layout.names[root]}" for column, root in columns]
 
 
 def _expression(node: Node, layout: Layout) -> str:
@@ -186,9 +194,13 @@ def _expression(node: Node, layout: Layout) -> str:
     return f"{layout.names[node]} = {node.name}({', '.join(arguments)})" if node.inputs else node.name
 
 
-def _node_lines(node: Node, name: str, layout: Layout) -> list[str]:
+def _node_lines(node: Node, name: str, stream: Stream, layout: Layout) -> list[str]:
     if node.operator is not None:
-        lines = _operator_lines(node, name, layout)
+        lines = _operator_lines(node, name, stream, layout)
+    elif node.name == "kind":
+        lines = [f"{name} = {int(stream)}"]  # known here, so that the compiler drops what other streams need
+    elif node.name == "flags":
+        lines = ['flags = event["flags"]']  # the attribute of that name is NumPy's own
     elif node.name.startswith("ts_"):
         lines = [f"{name} = event.{node.name}"]
     else:
@@ -200,7 +212,7 @@ def _node_lines(node: Node, name: str, layout: Layout) -> list[str]:
     return lines
 
 
-def _operator_lines(node: Node, name: str, layout: Layout) -> list[str]:
+def _operator_lines(node: Node, name: str, stream: Stream, layout: Layout) -> list[str]:
     operator = node.operator
     assert operator is not None
     slots: dict[str, list[str]] = {}
@@ -217,10 +229,24 @@ def _operator_lines(node: Node, name: str, layout: Layout) -> list[str]:
         groups += [str(history.ring), str(history.mask), "tally"]
     if node in layout.workspaces:
         groups.append(str(layout.workspaces[node]))
-    values = [*groups, *(layout.names[child] for child in node.inputs), *map(repr, node.params)]
+    if operator.across:
+        groups += ["floats", "ints", "instrument", *_memory_of(node.inputs[-1], layout)]
+    values = [*groups, *(_value_of(child, stream, layout) for child in node.read), *map(repr, node.params)]
     parameters = parameter_names(operator.update)
     assert len(parameters) == len(values), f"{operator.name} takes {parameters}, expected {len(values)} parameters"
     return inlined(operator.update, dict(zip(parameters, values, strict=True)), slots, f"_{name}", name).splitlines()
+
+
+def _value_of(node: Node, stream: Stream, layout: Layout) -> str:
+    # On events of other streams a node that keeps its value is not advanced: what it kept lies in its one float.
+    return layout.names[node] if stream in node.consumes else f"{layout.names[node]}_f0"
+
+
+def _memory_of(node: Node, layout: Layout) -> list[str]:
+    # Where a node's floats, or its workspace if it has one, and its counters begin in every row of state.
+    name = layout.names[node]
+    there = layout.workspaces[node] if node in layout.workspaces else layout.floats.index(f"{name}_f0")
+    return [str(there), str(layout.ints.index(f"{name}_i0") if f"{name}_i0" in layout.ints else 0)]
 
 
 _LOADING = threading.Lock()

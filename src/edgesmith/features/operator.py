@@ -10,12 +10,18 @@ fixed order, each group only where the operator declares it:
 `ring, mask, tally`    shared history of its last input: value k at `f[ring + (k & mask)]`, number of values at
                        `i[tally]`, the newest included
 `space`                index in `f` of its own `workspace` floats, which start as declared
-inputs, parameters     float64 values of this event (`ts_ns` is int64), then the parameters in declared order
+inputs, parameters     float64 values of this event (`ts_ns`, `kind`, `flags` are integers), then the parameters in
+                       declared order
 =====================  ==================================================================================
 
 It returns this event's value: NaN while warming up, NaN for a NaN input, which must leave its state untouched (R30).
 A `Node` is an operator applied to other nodes; equal nodes are computed once. A feature is a function from parameters to
 a node, registered with its unit and its behavior under a mirrored market, which is what the laws in `tests/laws` check.
+
+Several streams meet through `latest(x)`, which has a value on every event: x itself where x is new, else the last x. An
+operator is advanced on the events that change one of its inputs and on which it has them all; `hears` narrows that down.
+Another instrument's memory is read by operators that look `across`: after their own memory come `floats, ints, own,
+there, tally`, all state, the index of the event's instrument, and where the last input's memory lies in every row of it.
 """
 
 from __future__ import annotations
@@ -23,18 +29,26 @@ from __future__ import annotations
 import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgesmith.domain.events import Stream
 from edgesmith.errors import InputError, UnknownNameError
 
 Number = int | float
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # Bounds the state of one windowed node to 1 MiB per instrument.
 WINDOW_EVENTS_MAX = 65_536
+INSTRUMENTS_MAX = 1_024
+EVERY_STREAM = frozenset(Stream)
 
 
 @dataclass(frozen=True)
@@ -48,8 +62,16 @@ class Operator:
     reads_back: Callable[..., int] | None = None
     # Initial floats of its own that it indexes by computed places, given its parameters.
     workspace: Callable[..., tuple[float, ...]] | None = None
-    # Inputs it must see until its first value, given its parameters.
-    warmup: Callable[..., int] = lambda *_: 1
+    # Inputs it must see until its first value, given its parameters; by stream where it is advanced on several.
+    warmup: Callable[..., int | Mapping[Stream, int]] = lambda *_: 1
+    # Time that must pass on top of that, given its parameters.
+    warmup_ns: Callable[..., int] = lambda *_: 0
+    # Streams it is advanced on; None for all on which an input changes.
+    hears: frozenset[Stream] | None = None
+    # Its value stands until its input's next one, on events of all streams.
+    keeps: bool = False
+    # Reads the memory of its last input in the row of the instrument its first parameter names.
+    across: bool = False
 
     @property
     def name(self) -> str:
@@ -77,20 +99,57 @@ class Node:
     field_of: frozenset[Stream] = frozenset()
 
     @property
+    def read(self) -> tuple[Node, ...]:
+        """Return the inputs it reads on its own events: not the one it looks at across instruments."""
+        return self.inputs[:-1] if self.operator is not None and self.operator.across else self.inputs
+
+    @cached_property
     def consumes(self) -> frozenset[Stream]:
         """Return the streams whose events give it a new value."""
         if self.operator is None:
             return self.field_of
-        common = frozenset.intersection(*(node.consumes for node in self.inputs))
-        assert common, f"inputs of '{self.name}' never arrive in one event; combine fields of one stream"
+        changed: frozenset[Stream] = frozenset().union(*(node.consumes for node in self.read))
+        heard = changed if self.operator.hears is None else self.operator.hears
+        common = heard.intersection(*(node.available for node in self.read))
+        assert common, f"inputs of '{self.name}' never arrive in one event; carry one over with latest()"
         return common
 
     @property
-    def warmup_events(self) -> int:
-        """Return the 1-based number of the consumed event that gives the first value, on clean input."""
+    def available(self) -> frozenset[Stream]:
+        """Return the streams on whose events it has a value."""
+        return EVERY_STREAM if self.operator is not None and self.operator.keeps else self.consumes
+
+    @cached_property
+    def warmup(self) -> Mapping[Stream, int]:
+        """Return how many events of each stream it takes until the first value, on clean input; none where not listed."""
         if self.operator is None:
-            return 1
-        return max(node.warmup_events for node in self.inputs) + self.operator.warmup(*self.params) - 1
+            return dict.fromkeys(self.field_of, 1) if len(self.field_of) == 1 else {}
+        needed: dict[Stream, int] = {}
+        for node in self.read:
+            needed |= {stream: max(count, needed.get(stream, 0)) for stream, count in node.warmup.items()}
+        own = self.operator.warmup(*self.params)
+        if not isinstance(own, Mapping):
+            assert own == 1 or len(self.consumes) == 1, f"'{self.name}' is advanced on several streams; count each"
+            own = dict.fromkeys(self.consumes, own) if own > 1 else {}
+        return needed | {stream: needed.get(stream, 1) + count - 1 for stream, count in own.items()}
+
+    @property
+    def warmup_events(self) -> int:
+        """Return the 1-based number of the consumed event that can give the first value, on clean input."""
+        return max(sum(self.warmup.values()), 1)
+
+    @cached_property
+    def warmup_ns(self) -> int:
+        """Return the time that passes at least, from its first event, until the first value."""
+        if self.operator is None:
+            return 0
+        return max((node.warmup_ns for node in self.inputs), default=0) + self.operator.warmup_ns(*self.params)
+
+    @cached_property
+    def looks_at(self) -> frozenset[int]:
+        """Return the instruments it looks at across, by their place in the run."""
+        own = frozenset({int(self.params[0])}) if self.operator is not None and self.operator.across else frozenset()
+        return own.union(*(node.looks_at for node in self.inputs))
 
     def __str__(self) -> str:
         """Return the expression as text."""
@@ -108,10 +167,35 @@ BID_PRICE = field("bid_price", Stream.BBO)
 BID_QTY = field("bid_qty", Stream.BBO)
 ASK_PRICE = field("ask_price", Stream.BBO)
 ASK_QTY = field("ask_qty", Stream.BBO)
+TRADE_PRICE = field("price", Stream.TRADE)
 TRADE_QTY = field("qty", Stream.TRADE)
 TRADE_SIDE = field("side", Stream.TRADE)
+MARK_PRICE = field("mark_price", Stream.MARK_PRICE)
+INDEX_PRICE = field("index_price", Stream.MARK_PRICE)
+FUNDING_RATE = field("funding_rate", Stream.FUNDING)
+FUNDING_DUE_NS = field("next_funding_ts", Stream.FUNDING)
+OPEN_INTEREST = field("open_interest", Stream.OPEN_INTEREST)
 # The clock decisions are made on; never decreases in decision order.
 TS_NS = field("ts_recv", *Stream)
+# The stream of this event, a KIND_ constant; for operators advanced on several.
+KIND = field("kind", *Stream)
+FLAGS = field("flags", *Stream)
+QUOTES_AND_TRADES = frozenset({Stream.BBO, Stream.TRADE})
+
+
+def kept(f: Floats, i: Ints, at: int, x: float) -> float:
+    """Return x and keep it, unless it is NaN, for events of other streams."""
+    if x == x:
+        f[at] = x
+    return x
+
+
+_LATEST = Operator(kept, initial=(math.nan,), keeps=True)
+
+
+def latest(x: Node) -> Node:
+    """Return a node that is x on events that change x, and the last x that was a number on all others."""
+    return _LATEST(x)
 
 
 class Unit(Enum):
@@ -146,6 +230,8 @@ class Range:
 Window = Annotated[int, Range(1, WINDOW_EVENTS_MAX)]
 Ratio = Annotated[float, Range(0.0, 1e6)]
 DurationNs = Annotated[int, Range(1_000, 86_400 * 10**9)]
+# Place of another instrument in the run's list of instruments.
+Place = Annotated[int, Range(0, INSTRUMENTS_MAX - 1)]
 
 
 @dataclass(frozen=True)
@@ -219,7 +305,7 @@ class FeatureSpec:
 
     @property
     def warmup_events(self) -> int:
-        """Return the 1-based number of the consumed event that gives the first value, on clean input."""
+        """Return the 1-based number of the consumed event that can give the first value, on clean input."""
         return self.node.warmup_events
 
     @property

@@ -75,6 +75,7 @@ class Program:
         self.width = len(self.names)
         self.warmup_events = max(spec.warmup_events for spec in self.features)
         self.consumes: frozenset[Stream] = frozenset().union(*(spec.consumes for spec in self.features))
+        self.looks_at: frozenset[int] = frozenset().union(*(spec.node.looks_at for spec in self.features))
         layout = lay_out([spec.node for spec in self.features])
         self._initial = np.array(layout.initial, np.float64)
         self._counters = len(layout.ints)
@@ -86,6 +87,11 @@ class Program:
         """Return the state before any event, for instruments 0 to `instruments` - 1."""
         if instruments < 1:
             raise InputError(f"instruments was {instruments}, expected at least 1")
+        if self.looks_at and instruments <= max(self.looks_at):
+            raise InputError(
+                f"instruments was {instruments}, expected at least {max(self.looks_at) + 1}: a feature looks at instrument "
+                f"{max(self.looks_at)}; give the run that instrument too, or set the feature's parameter to its place"
+            )
         floats = np.tile(self._initial, (instruments, 1))
         return ProgramState(self.program_id, floats, np.zeros((instruments, max(self._counters, 1)), np.int64))
 

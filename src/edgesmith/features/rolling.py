@@ -16,16 +16,12 @@ Chan, Golub, LeVeque (1983), Algorithms for computing the sample variance (mergi
 
 from __future__ import annotations
 
+import functools
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgesmith.domain.events import Stream
 from edgesmith.features.arithmetic import MULTIPLY
-from edgesmith.features.operator import TS_NS, Node, Operator
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from edgesmith.features.operator import KIND, TS_NS, Floats, Ints, Node, Operator, latest
 
 LN_2 = math.log(2.0)
 
@@ -121,18 +117,78 @@ def std_workspace(window: int) -> tuple[float, ...]:
     return tuple(number for place in places for number in place)
 
 
-def decayed_sum(f: Floats, i: Ints, at: int, n: int, ts_ns: int, x: float, half_life_ns: int, warmup_events: int) -> float:
-    """Return the sum of values weighted by 2 ** (-age / half_life_ns); NaN until `warmup_events` values.
-
-    An instant earlier than the last one counts as the same instant.
-    """
+def fade(f: Floats, i: Ints, n: int, ts_ns: int, kind: int, x: float, own: int, half_life_ns: int) -> float:
+    """Return 2 ** (-age / half_life_ns) of the x before: on events of stream `own` until this x, on others until now."""
     if x != x:
         return math.nan
     elapsed_ns = max(ts_ns - i[n + 1], 0) if i[n] > 0 else 0
-    f[at] = f[at] * math.exp(-LN_2 * elapsed_ns / half_life_ns) + x
-    i[n] += 1
+    if kind == own:
+        i[n] = 1
+        i[n + 1] = max(ts_ns, i[n + 1])
+    return math.exp(-LN_2 * elapsed_ns / half_life_ns)
+
+
+def faded_sum(f: Floats, i: Ints, at: int, n: int, kind: int, factor: float, x: float, own: int, warmup_events: int) -> float:
+    """Return the sum of x, all of it so far multiplied by `factor`; only events of stream `own` add to it."""
+    if x != x or factor != factor:
+        return math.nan
+    value = f[at] * factor
+    if kind == own:
+        value = value + x
+        f[at] = value
+        i[n] += 1
+    return value if i[n] >= warmup_events else math.nan
+
+
+def standing_mean(f: Floats, i: Ints, at: int, n: int, ts_ns: int, x: float, half_life_ns: int) -> float:
+    """Return the mean of x over past time, time fading by half every `half_life_ns`; x stands until the next one.
+
+    Before any time has passed it is x. `f[at]` is the mean, `f[at + 1]` the weight of all time, `f[at + 2]` the x before.
+    """
+    if x != x:
+        return math.nan
+    factor = math.exp(-LN_2 * max(ts_ns - i[n + 1], 0) / half_life_ns) if i[n] > 0 else 1.0
+    weight = f[at + 1] * factor + (1.0 - factor)
+    mean = f[at] + (f[at + 2] - f[at]) * ((1.0 - factor) / weight) if weight > 0.0 else x
+    f[at] = mean
+    f[at + 1] = weight
+    f[at + 2] = x
+    i[n] = 1
     i[n + 1] = max(ts_ns, i[n + 1])
-    return f[at] if i[n] >= warmup_events else math.nan
+    return mean
+
+
+def standing_score(f: Floats, i: Ints, at: int, n: int, ts_ns: int, x: float, half_life_ns: int) -> float:
+    """Return (x - mean) / std of x over past time, weighted as in `standing_mean`; 0 while x never moved."""
+    if x != x:
+        return math.nan
+    share = 1.0 - math.exp(-LN_2 * max(ts_ns - i[n + 1], 0) / half_life_ns) if i[n] > 0 else 0.0
+    weight = f[at + 1] * (1.0 - share) + share
+    mean = x
+    squares = 0.0
+    if weight > 0.0:
+        distance = f[at + 2] - f[at]
+        mean = f[at] + distance * (share / weight)
+        squares = f[at + 3] * (1.0 - share) + share * distance * (f[at + 2] - mean)
+    f[at] = mean
+    f[at + 1] = weight
+    f[at + 2] = x
+    f[at + 3] = squares
+    i[n] = 1
+    i[n + 1] = max(ts_ns, i[n + 1])
+    return (x - mean) / math.sqrt(squares / weight) if squares > 0.0 else 0.0
+
+
+def peak(f: Floats, i: Ints, at: int, n: int, ts_ns: int, x: float, half_life_ns: int) -> float:
+    """Return the larger of x and the peak before, which fades by half every `half_life_ns`."""
+    if x != x:
+        return math.nan
+    faded = f[at] * math.exp(-LN_2 * max(ts_ns - i[n + 1], 0) / half_life_ns) if i[n] > 0 else x
+    value = max(x, faded)
+    f[at] = value
+    i[n] = 1
+    i[n + 1] = max(ts_ns, i[n + 1])
+    return value
 
 
 _LAG = Operator(lag, reads_back=lambda steps: steps, warmup=lambda steps: steps + 1)
@@ -153,7 +209,6 @@ _ROLLING_STD = Operator(
     workspace=std_workspace,
     warmup=lambda window: window,
 )
-_DECAYED_SUM = Operator(decayed_sum, initial=(0.0,), counters=2, warmup=lambda _half_life_ns, warmup_events: warmup_events)
 
 
 def lag_of(x: Node, steps: int) -> Node:
@@ -181,6 +236,44 @@ def std_of(x: Node, window: int) -> Node:
     return _ROLLING_STD(x, params=(window,))
 
 
-def decayed_sum_of(x: Node, half_life_ns: int, warmup_events: int) -> Node:
-    """Return the sum of x, each value fading by half every `half_life_ns`."""
-    return _DECAYED_SUM(TS_NS, x, params=(half_life_ns, warmup_events))
+@functools.cache
+def _fading(heard: frozenset[Stream]) -> tuple[Operator, Operator]:
+    return (
+        Operator(fade, counters=2, hears=heard),
+        Operator(
+            faded_sum, initial=(0.0,), counters=1, hears=heard, warmup=lambda own, warmup_events: {Stream(own): warmup_events}
+        ),
+    )
+
+
+def faded_sum_of(x: Node, clock: Node, half_life_ns: int, warmup_events: int, also: frozenset[Stream] = frozenset()) -> Node:
+    """Return the sum of x, each value fading by half every `half_life_ns`, as of each event of its stream and of `also`.
+
+    `clock` is a number exactly where x is one; sums with the same clock share the work of fading.
+    """
+    (own,) = x.consumes
+    fading, summing = _fading(x.consumes | also)
+    if also:
+        clock, x = latest(clock), latest(x)
+    factor = fading(TS_NS, KIND, clock, params=(int(own), half_life_ns))
+    return summing(KIND, factor, x, params=(int(own), warmup_events))
+
+
+_STANDING_MEAN = Operator(standing_mean, initial=(0.0, 0.0, 0.0), counters=2)
+_STANDING_SCORE = Operator(standing_score, initial=(0.0, 0.0, 0.0, 0.0), counters=2)
+_PEAK = Operator(peak, initial=(0.0,), counters=2)
+
+
+def standing_mean_of(x: Node, half_life_ns: int) -> Node:
+    """Return the mean of x over past time, time fading by half every `half_life_ns`."""
+    return _STANDING_MEAN(TS_NS, x, params=(half_life_ns,))
+
+
+def standing_score_of(x: Node, half_life_ns: int) -> Node:
+    """Return how many standard deviations x is from its mean over past time, time fading by half every `half_life_ns`."""
+    return _STANDING_SCORE(TS_NS, x, params=(half_life_ns,))
+
+
+def peak_of(x: Node, half_life_ns: int) -> Node:
+    """Return the largest x so far, fading by half every `half_life_ns`."""
+    return _PEAK(TS_NS, x, params=(half_life_ns,))
