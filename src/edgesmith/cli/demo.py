@@ -17,7 +17,7 @@ from edgesmith.cli.warm import engine_compiling
 from edgesmith.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from edgesmith.evaluation.matrix import MatrixFile
+    from edgesmith.evaluation.matrix_file import MatrixFile
     from edgesmith.features.program import Program
     from edgesmith.lake.catalog import Partition
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -19,26 +19,33 @@ from edgesmith.cli.selection import (
     VenueOption,
     WorkersOption,
     choose,
+    grid_of,
 )
 from edgesmith.domain.units import format_duration_ns
+from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesmith.evaluation.matrix import MatrixFile
+    from edgesmith.evaluation.matrix_file import MatrixFile
     from edgesmith.features.program import Program
 
 app = typer.Typer(no_args_is_help=True)
 
-SetOption = Annotated[list[str], typer.Option("--set", help="Feature set (base, flow) or single feature; repeat for several.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", help="Feature sets or single features, separated by commas; `features ls` lists them.")
+]
+GridOption = Annotated[str, typer.Option("--grid", help="A row per event, or per instant of a grid such as 100ms or 1s.")]
+ValuesOption = Annotated[str, typer.Option("--values", help="float32: prices in 8 bytes, the rest in 4; or float64.")]
 DEFAULT_SETS = ["base"]
 
 
 @app.command("ls")
 def ls_command(as_json: JsonOption = False) -> None:
     """List every feature with its parameters, unit and warm-up."""
-    from edgesmith.features.catalog import FEATURE_SETS, features
+    from edgesmith.features.catalog import FEATURE_SETS, feature_set, features
 
     found = [(one, one.spec()) for one in features()]
-    sets = {one.name: [name for name, members in FEATURE_SETS.items() if one.name in members] for one, _ in found}
+    members_of = {name: {spec.feature for spec in feature_set(name)} for name in FEATURE_SETS}
+    sets = {one.name: [name for name, members in members_of.items() if one.name in members] for one, _ in found}
     if as_json:
         print_json(
             [
@@ -71,15 +78,20 @@ def compute_command(
     start: StartOption = None,
     end: EndOption = None,
     sets: SetOption = DEFAULT_SETS,
+    grid: GridOption = "event",
+    values: ValuesOption = "float32",
     workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute feature rows for every quote and write them beside the data; computing again is a no-op."""
+    """Compute feature rows and write them beside the data, each symbol by itself; computing again is a no-op."""
     from edgesmith.evaluation.matrix import compute_matrix
+    from edgesmith.evaluation.matrix_file import Values
     from edgesmith.parallel import map_ordered
 
-    program = program_of_sets(sets)
+    program, grid_ns = program_of_sets(sets), grid_of(grid)
+    if values not in get_args(Values):
+        raise InputError(f"--values was '{values}', expected one of {', '.join(get_args(Values))}")
     names = list(dict.fromkeys(symbol))
     chosen = {name: choose(lake, venue, market, [name], date, start, end) for name in names}
     told: dict[str, tuple[int, int]] = {}
@@ -91,7 +103,7 @@ def compute_command(
                 known = list(told.values())
                 advance(sum(done for done, _ in known), sum(total for _, total in known))
 
-            return compute_matrix(lake, chosen[name], program, progress=tell)
+            return compute_matrix(lake, chosen[name], program, grid_ns=grid_ns, values=cast(Values, values), progress=tell)
 
         computed = map_ordered(compute, names, workers=workers, mode="threads")
         written = [(name, file) for name, files in zip(names, computed, strict=True) for file in files]
@@ -117,10 +129,10 @@ def where_command(
 ) -> None:
     """Say how often, and for how long at a time, a condition over features held."""
     from edgesmith.evaluation.occurrence import occurrence
-    from edgesmith.features.catalog import features
+    from edgesmith.features.catalog import columns
     from edgesmith.features.condition import Condition
 
-    parsed = Condition.parse(condition, [one.name for one in features()])
+    parsed = Condition.parse(condition, [one.name for one in columns()])
     program = program_of_sets(list(parsed.features))
     chosen = choose(lake, venue, market, [symbol], date, start, end)
     with progress("looking", "events") as advance:

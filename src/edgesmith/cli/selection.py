@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.domain.units import parse_date
+from edgesmith.domain.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_S, parse_date
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ VenueOption = Annotated[str, typer.Option("--venue", help="Exchange (binance, by
 MarketOption = Annotated[str | None, typer.Option("--market", help="Market of the exchange: usdm, spot, coinm, linear, swap.")]
 SymbolsOption = Annotated[list[str], typer.Option("--symbol", help="Symbol such as BTCUSDT; repeat for several.")]
 DateOption = Annotated[str | None, typer.Option("--date", help="One UTC day, YYYY-MM-DD.")]
-StartOption = Annotated[str | None, typer.Option("--start", help="First UTC day, YYYY-MM-DD.")]
-EndOption = Annotated[str | None, typer.Option("--end", help="Last UTC day, YYYY-MM-DD.")]
+StartOption = Annotated[str | None, typer.Option("--start", "--from", help="First UTC day, YYYY-MM-DD.")]
+EndOption = Annotated[str | None, typer.Option("--end", "--to", help="Last UTC day, YYYY-MM-DD.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="How many work at once; one a core by default.")]
 SettingsOption = Annotated[list[str] | None, typer.Option("--set", help="Strategy setting NAME=VALUE; repeat for several.")]
 
@@ -77,6 +78,17 @@ def choose(
         catalog.require(name, NEEDED, symbol, first, last)
         chosen.extend(catalog.partitions(name, None, symbol, first, last))
     return chosen
+
+
+def grid_of(text: str) -> int:
+    """Return the nanoseconds of a grid such as `100ms`, `1s` or `5m`; 0 for `event`."""
+    if text == "event":
+        return 0
+    units_ns = {"ms": NS_PER_MS, "s": NS_PER_S, "m": NS_PER_MINUTE}
+    found = re.fullmatch(r"([1-9]\d{0,5})(ms|s|m)", text)
+    if found is None:
+        raise InputError(f"--grid was '{text}', expected event or a distance such as 100ms, 1s or 5m")
+    return int(found[1]) * units_ns[found[2]]
 
 
 def settings_of(pairs: Sequence[str] | None) -> dict[str, Any]:

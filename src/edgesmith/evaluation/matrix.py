@@ -1,52 +1,68 @@
 """Feature rows of whole days as Parquet beside the data: the same recipe over the same data is computed once.
 
-Files: `<lake>/features/recipe=<hash>/exchange=/symbol=/date=/features.parquet`, where the hash names the features with their
-parameters and the code that computes them. State is carried from one day into the next.
+Files: `<lake>/features/recipe=<hash>/since=<first day>/exchange=/symbol=/date=/features.parquet`. The recipe names the features
+with their parameters, the code that computes them, the rows (one an event, or one a grid instant) and the number format.
+
+State is carried from one day into the next and kept beside each day, so days appended to the data are computed without
+those before them; a day depends on all days since the first one asked for, which is why that one is in the path. Days are of
+the receive clock. On a grid a day's rows begin with its first quote and end with its last, whatever the days around it hold.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from edgesmith.canonical import canonical_json
-from edgesmith.domain.units import NS_PER_DAY, date_of_ns
+from edgesmith.canonical import content_hash, short_hash
+from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, date_of_ns, format_duration_ns, ns_of_date
 from edgesmith.errors import InputError
+from edgesmith.evaluation.grid import GridSampler
+from edgesmith.evaluation.labels import GAP_NS
+from edgesmith.evaluation.matrix_file import DATA_NAME, DayWriter, MatrixFile, MatrixMeta, Values, read_day, restore_state
 from edgesmith.features.program import Program
 from edgesmith.lake.catalog import Partition
-from edgesmith.lake.replay import Replay
+from edgesmith.lake.replay import BATCH_EVENTS, Replay
 
 FOLDER = "features"
-DATA_NAME = "features.parquet"
-META_NAME = "meta.json"
+LAYOUT_VERSION = 2
+EVENT_GRID_NS = 0
+GRID_NS_MIN, GRID_NS_MAX = NS_PER_MS, NS_PER_HOUR
 
 
-class MatrixMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """What a matrix was computed from; `data_fingerprint` covers everything replayed, days before included."""
+class _Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What is computed, over what, and where it goes."""
 
+    base: Path
+    program: Program
+    replay: Replay
+    grid_ns: int
+    values: Values
     recipe: str
-    features: tuple[str, ...]
-    data_fingerprint: str
-    rows: int
-    simulated: bool
+    # Receive days in order, with the fingerprint of what each depends on.
+    fingerprints: dict[date, str]
 
+    def folder(self, day: date) -> Path:
+        return self.base / f"date={day:%Y%m%d}"
 
-class MatrixFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One day's matrix; `computed` is False when it was there already."""
-
-    day: date
-    path: Path
-    rows: int
-    computed: bool
+    def meta(self, day: date) -> MatrixMeta:
+        return MatrixMeta(
+            recipe=self.recipe,
+            program=self.program.program_id,
+            features=tuple(str(spec) for spec in self.program.features),
+            columns=self.program.names,
+            grid_ns=self.grid_ns,
+            values=self.values,
+            data_fingerprint=self.fingerprints[day],
+            rows=0,
+            simulated=any(one.meta.simulated for one in self.replay.partitions),
+        )
 
 
 def compute_matrix(
@@ -54,61 +70,101 @@ def compute_matrix(
     partitions: Sequence[Partition],
     program: Program,
     *,
+    grid_ns: int = EVENT_GRID_NS,
+    values: Values = "float32",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MatrixFile]:
-    """Compute the features of one instrument over `partitions`; a row per event of a stream some feature consumes."""
+    """Compute the features of one instrument over `partitions`.
+
+    Parameters
+    ----------
+    grid_ns
+        0: a row per event of a stream some feature consumes. Else the distance of the instants there is a row for: the one
+        after the last event received at or before the instant.
+    values
+        "float32" writes columns that are free of scale in 4 bytes, which keeps 7 digits; prices always keep 8 bytes.
+    """
+    if grid_ns != EVENT_GRID_NS and not GRID_NS_MIN <= grid_ns <= GRID_NS_MAX:
+        limits = f"{format_duration_ns(GRID_NS_MIN)} to {format_duration_ns(GRID_NS_MAX)}"
+        raise InputError(f"grid was {format_duration_ns(grid_ns)}, expected {limits}, or a row per event")
+    work = _planned(lake, partitions, program, grid_ns, values)
+    done = _finished_days(work)
+    if len(done) == len(work.fingerprints):
+        return done
+    return done + list(_compute(work, done, progress))
+
+
+def _planned(lake: Path, partitions: Sequence[Partition], program: Program, grid_ns: int, values: Values) -> _Work:
     used = [one for one in partitions if one.key.stream in program.consumes]
     replay = Replay(used)
     if len(replay.instruments) != 1:
         raise InputError(f"features were asked for {len(replay.instruments)} instruments at once, expected one")
-    base = _folder(lake, program, *replay.instruments[0])
-    days = sorted({one.key.day for one in used})
-    present = [_present(base, day, replay.fingerprint) for day in days]
-    if all(file is not None for file in present):
-        return [file for file in present if file is not None]
-    return list(_compute(base, replay, program, any(one.meta.simulated for one in used), progress))
+    (venue, symbol) = replay.instruments[0]
+    recipe = short_hash([LAYOUT_VERSION, program.program_id, program.names, grid_ns, GAP_NS, values])
+    since = min(one.key.day for one in used)
+    place = Path(f"recipe={recipe}") / f"since={since:%Y%m%d}" / f"exchange={venue}" / f"symbol={symbol.lower()}"
+    return _Work(
+        base=lake / FOLDER / place,
+        program=program,
+        replay=replay,
+        grid_ns=grid_ns,
+        values=values,
+        recipe=recipe,
+        fingerprints=_fingerprints(used),
+    )
 
 
-def _folder(lake: Path, program: Program, venue: str, symbol: str) -> Path:
-    return lake / FOLDER / f"recipe={program.program_id}" / f"exchange={venue}" / f"symbol={symbol.lower()}"
+def _fingerprints(partitions: Sequence[Partition]) -> dict[date, str]:
+    # A receive day depends on every partition that begins before it ends, on the receive clock.
+    days: set[date] = set()
+    for one in partitions:
+        first, last = date_of_ns(one.meta.ts_recv_min), date_of_ns(one.meta.ts_recv_max)
+        days.update(first + timedelta(days=k) for k in range((last - first).days + 1))
+    needed = {day: [one for one in partitions if one.meta.ts_recv_min < ns_of_date(day) + NS_PER_DAY] for day in sorted(days)}
+    return {day: content_hash([[str(one.key), one.meta.content_sha256] for one in of_day]) for day, of_day in needed.items()}
 
 
-def _present(base: Path, day: date, fingerprint: str) -> MatrixFile | None:
-    folder = base / f"date={day:%Y%m%d}"
-    try:
-        meta = msgspec.json.decode((folder / META_NAME).read_bytes(), type=MatrixMeta)
-    except (OSError, msgspec.DecodeError):
-        return None
-    if meta.data_fingerprint != fingerprint or not (folder / DATA_NAME).is_file():
-        return None
-    return MatrixFile(day=day, path=folder / DATA_NAME, rows=meta.rows, computed=False)
+def _finished_days(work: _Work) -> list[MatrixFile]:
+    # Those without a missing one before them.
+    done: list[MatrixFile] = []
+    for day, fingerprint in work.fingerprints.items():
+        meta = read_day(work.folder(day), work.recipe, fingerprint)
+        if meta is None:
+            break
+        done.append(MatrixFile(day=day, path=work.folder(day) / DATA_NAME, rows=meta.rows, computed=False))
+    return done
 
 
-def _compute(
-    base: Path, replay: Replay, program: Program, simulated: bool, progress: Callable[[int, int], None] | None
-) -> Iterator[MatrixFile]:
-    state = program.new_state()
-    writer: _DayWriter | None = None
-    done = 0
+def _compute(work: _Work, done: Sequence[MatrixFile], progress: Callable[[int, int], None] | None) -> Iterator[MatrixFile]:
+    state = work.program.new_state()
+    start_ns = None
+    if done:
+        restore_state(work.folder(done[-1].day), state)
+        start_ns = ns_of_date(done[-1].day) + NS_PER_DAY
+    waiting = list(work.fingerprints)[len(done) :]
+    for stale in waiting:
+        shutil.rmtree(work.folder(stale), ignore_errors=True)
+    replay = Replay(work.replay.partitions, start_ns=start_ns, batch_events=BATCH_EVENTS)
+    taken, buffer = 0, np.empty((BATCH_EVENTS, work.program.width))
+    day = _Day(work, waiting.pop(0))
     try:
         for events in replay.batches():
-            matrix = np.empty((len(events), program.width))
-            program.run(events, matrix, state)
-            for day, rows in _by_day(events):
-                if writer is None or writer.day != day:
-                    if writer is not None:
-                        yield writer.finish(replay.fingerprint, simulated)
-                    writer = _DayWriter(base, day, program)
-                writer.add(events[rows], matrix[rows])
-            done += len(events)
+            matrix = buffer[: len(events)]
+            for of_day, rows in _by_day(events):
+                while day.day != of_day:
+                    yield day.finish(state)
+                    day = _Day(work, waiting.pop(0))
+                work.program.run(events[rows], matrix[rows], state)
+                day.add(events[rows], matrix[rows])
+            taken += len(events)
             if progress is not None:
-                progress(done, replay.events_total)
-        if writer is not None:
-            yield writer.finish(replay.fingerprint, simulated)
-            writer = None
+                progress(taken, replay.events_total)
+        yield day.finish(state)
+        for empty in waiting:
+            day = _Day(work, empty)
+            yield day.finish(state)
     finally:
-        if writer is not None:
-            writer.abandon()
+        day.abandon()
 
 
 def _by_day(events: NDArray[Any]) -> Iterator[tuple[date, slice]]:
@@ -119,44 +175,33 @@ def _by_day(events: NDArray[Any]) -> Iterator[tuple[date, slice]]:
         yield date_of_ns(int(events["ts_recv"][begin])), slice(int(begin), int(end))
 
 
-class _DayWriter:
-    """Writes one day; it appears whole or not at all."""
+class _Day:
+    """The day being written: rows of events as they are, or sampled on the grid."""
 
-    def __init__(self, base: Path, day: date, program: Program) -> None:
+    def __init__(self, work: _Work, day: date) -> None:
         self.day = day
-        self._program = program
-        self._final = base / f"date={day:%Y%m%d}"
-        self._folder = base / f".date={day:%Y%m%d}.partial"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        clocks = [("ts_event", pa.int64()), ("ts_recv", pa.int64()), ("seq", pa.int64())]
-        self._schema = pa.schema(clocks + [(name, pa.float64()) for name in program.names])
-        self._file = pq.ParquetWriter(self._folder / DATA_NAME, self._schema, compression="zstd")
-        self._rows = 0
+        self._work = work
+        by_event = work.grid_ns == EVENT_GRID_NS
+        clocks = ("ts_event", "ts_recv", "seq") if by_event else ("ts_recv",)
+        self._writer = DayWriter(work.folder(day), day, work.program.features, clocks, work.values)
+        self._sampler = None if by_event else GridSampler(work.grid_ns, GAP_NS, work.program.width)
+        self._open = True
 
     def add(self, events: NDArray[Any], matrix: NDArray[np.float64]) -> None:
-        """Append rows."""
-        clocks = [np.ascontiguousarray(events[name]) for name in ("ts_event", "ts_recv", "seq")]
-        columns = [np.ascontiguousarray(matrix[:, place]) for place in range(matrix.shape[1])]
-        self._file.write_table(pa.table([*clocks, *columns], schema=self._schema))
-        self._rows += len(events)
+        if self._sampler is None:
+            self._writer.add([events[name] for name in ("ts_event", "ts_recv", "seq")], matrix)
+            return
+        for ts_ns, rows in self._sampler.feed(events, matrix):
+            self._writer.add([ts_ns], rows)
 
-    def finish(self, fingerprint: str, simulated: bool) -> MatrixFile:
-        """Put the day in place."""
-        self._file.close()
-        meta = MatrixMeta(
-            recipe=self._program.program_id,
-            features=self._program.names,
-            data_fingerprint=fingerprint,
-            rows=self._rows,
-            simulated=simulated,
-        )
-        (self._folder / META_NAME).write_bytes(canonical_json(meta))
-        shutil.rmtree(self._final, ignore_errors=True)
-        self._folder.rename(self._final)
-        return MatrixFile(day=self.day, path=self._final / DATA_NAME, rows=self._rows, computed=True)
+    def finish(self, state: Any) -> MatrixFile:
+        if self._sampler is not None:
+            for ts_ns, rows in self._sampler.finish():
+                self._writer.add([ts_ns], rows)
+        file = self._writer.finish(self._work.meta(self.day), state)
+        self._open = False
+        return file
 
     def abandon(self) -> None:
-        """Leave nothing of a day that was not finished."""
-        self._file.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._open:
+            self._writer.abandon()
