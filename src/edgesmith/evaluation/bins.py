@@ -23,6 +23,7 @@ DEFAULT_QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 # A quantile may move by this share of the sample when its cut point is rounded to a readable number.
 ROUNDING_RATIO = 0.001
 SAMPLE_ROWS_MAX = 1 << 17
+SAMPLE_ROWS = 1 << 17
 
 # Values closer than this share of the feature's range are one level.
 LEVEL_GAP_RATIO = 1e-7
@@ -78,6 +79,14 @@ class RowSample:
     def rows(self) -> NDArray[np.float64]:
         """Return the rows kept, oldest first."""
         return self._kept
+
+
+def sample_stride(rows: int) -> int:
+    """Return how many grid steps apart rows are sampled so that about `SAMPLE_ROWS` of them are kept.
+
+    A row belongs to the sample by its place on the clock, so the sample is the same however the data is split.
+    """
+    return max(1, rows // SAMPLE_ROWS)
 
 
 def fit_bins(name: str, values: NDArray[np.float64], quantiles: tuple[float, ...] = DEFAULT_QUANTILES) -> FeatureBins:
@@ -141,3 +150,24 @@ def encode_rows(
             for k in range(counts[f]):
                 code += value >= cuts[f, k]
             out[i, f] = code
+
+
+@kernel
+def encode_columns(
+    rows: NDArray[np.float64],
+    columns: NDArray[np.int64],
+    cuts: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """Write the bin code of feature f of every row, read from column `columns[f]`, into `out` (features, rows) uint8."""
+    for f in range(columns.shape[0]):
+        for i in range(rows.shape[0]):
+            value = rows[i, columns[f]]
+            if np.isnan(value):
+                out[f, i] = MISSING
+                continue
+            code = 0
+            for k in range(counts[f]):
+                code += value >= cuts[f, k]
+            out[f, i] = code
