@@ -9,9 +9,10 @@ from pathlib import Path
 
 from edgesmith.errors import InputError, UnknownNameError
 from edgesmith.strategies.baseline import Baseline
+from edgesmith.strategies.v1.strategy import StrategyV1
 from edgesmith.trading.strategy import CompiledStrategy, PythonStrategy, Strategy
 
-STRATEGIES: dict[str, type[Strategy]] = {cls.name: cls for cls in (Baseline,)}
+STRATEGIES: dict[str, type[Strategy]] = {cls.name: cls for cls in (Baseline, StrategyV1)}
 
 
 def find_strategy(name: str) -> type[Strategy]:
