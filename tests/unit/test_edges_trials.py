@@ -118,17 +118,22 @@ def test_what_a_chain_alone_cannot_see_is_found_by_its_head(tmp_path: Path, chan
 
 
 def use(instrument: str = "simulated:AUSDT", first: int = 0, last: int = 9, *partitions: str) -> DataUse:
-    return DataUse(instrument=instrument, first_ns=first, last_ns=last, partitions=partitions)
+    """Return a look at some minutes."""
+    return DataUse(instrument=instrument, first_ns=first * 60 * 10**9, last_ns=last * 60 * 10**9, partitions=partitions)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "together"),
     [
-        (use(first=0, last=9), use(first=9, last=20), True),
+        (use(first=0, last=9), use(first=8, last=20), True),
+        (use(first=0, last=9), use(first=3, last=4), True),
         (use(first=0, last=9), use(first=10, last=20), False),
+        # Days follow each other within milliseconds.
+        (use(first=0, last=9), use(first=9, last=20), False),
         (use("a:X"), use("a:Y"), False),
-        # The same rows under another name, or cut another way, are the same rows.
-        (use("a:X", 0, 9, "p", "q"), use("b:X", 50, 60, "q"), True),
+        # The same rows under another name are the same rows; other hours of the same file are not.
+        (use("a:X", 0, 9, "p", "q"), use("b:X", 5, 60, "q"), True),
+        (use("a:X", 0, 9, "p"), use("a:X", 9, 60, "p"), False),
     ],
 )
 def test_overlap(one: DataUse, other: DataUse, together: bool) -> None:

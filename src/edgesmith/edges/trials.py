@@ -14,12 +14,14 @@ from typing import Literal
 import msgspec
 
 from edgesmith.canonical import content_hash
+from edgesmith.domain.units import INT64_MAX, NS_PER_MINUTE
 from edgesmith.edges.chain import Appender, Body, Chain, Head
 from edgesmith.edges.online import ALPHA, e_bh, e_value, next_level, wealth_left
 from edgesmith.errors import InputError
 from edgesmith.lake.catalog import Partition
 
 LEDGER_NAME = "trials.jsonl"
+COMMON_NS_MIN = NS_PER_MINUTE
 
 
 class DataUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,21 +33,27 @@ class DataUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     partitions: tuple[str, ...]
 
     def overlaps(self, other: DataUse) -> bool:
-        """Tell whether both hold some of the same data: a common partition, or a common instant of one instrument."""
-        together = self.first_ns <= other.last_ns and other.first_ns <= self.last_ns
-        return (self.instrument == other.instrument and together) or not set(self.partitions).isdisjoint(other.partitions)
+        """Tell whether both hold some of the same data: a time in common, of one partition or of one instrument.
+
+        Of two different partitions less than a minute is none: days are cut by the venue's clock, spans are of the receive clock.
+        """
+        common_ns = min(self.last_ns, other.last_ns) - max(self.first_ns, other.first_ns)
+        if not set(self.partitions).isdisjoint(other.partitions):
+            return common_ns > 0
+        least_ns = min(COMMON_NS_MIN, self.last_ns - self.first_ns, other.last_ns - other.first_ns)
+        return self.instrument == other.instrument and common_ns >= max(least_ns, 0)
 
 
-def data_uses(partitions: Iterable[Partition]) -> tuple[DataUse, ...]:
-    """Return what looking at `partitions` means, instrument by instrument."""
+def data_uses(partitions: Iterable[Partition], first_ns: int | None = None, last_ns: int | None = None) -> tuple[DataUse, ...]:
+    """Return what looking at `partitions` means, instrument by instrument; `first_ns`, `last_ns` where only a part was seen."""
     grouped: dict[str, list[Partition]] = {}
     for one in partitions:
         grouped.setdefault(f"{one.key.venue}:{one.key.symbol}", []).append(one)
     return tuple(
         DataUse(
             instrument=instrument,
-            first_ns=min(one.meta.ts_recv_min for one in members),
-            last_ns=max(one.meta.ts_recv_max for one in members),
+            first_ns=max(first_ns or 0, min(one.meta.ts_recv_min for one in members)),
+            last_ns=min(INT64_MAX if last_ns is None else last_ns, max(one.meta.ts_recv_max for one in members)),
             partitions=tuple(sorted(one.meta.content_sha256 for one in members)),
         )
         for instrument, members in sorted(grouped.items())

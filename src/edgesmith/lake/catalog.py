@@ -11,6 +11,7 @@ import msgspec
 from edgesmith.domain.events import Stream
 from edgesmith.domain.units import parse_date
 from edgesmith.errors import CorruptDataError, EdgesmithError, InputError
+from edgesmith.lake.held import read_held
 from edgesmith.lake.schema import PartitionKey, PartitionMeta, parse_stream, read_meta
 
 
@@ -71,22 +72,32 @@ class Catalog:
         when = "" if start is None and end is None else f" for {wanted}"
         days = self.days(venue, stream, symbol)
         if days:
-            return f"no {stream.label} data of {venue} {symbol.upper()}{when}; the lake has {format_days(days)}"
+            vaulted = self._vaulted_words(venue, symbol)
+            return f"no {stream.label} data of {venue} {symbol.upper()}{when}; the lake has {format_days(days)}{vaulted}"
         series = sorted({f"{key.venue} {key.symbol} {key.stream.label}" for key in self._keys(None, None, None)})
         if not series:
             return f"no data at all in {self.root}; import some with `edgesmith lake import`"
-        return f"no {stream.label} data of {venue} {symbol.upper()}; the lake at {self.root} has {_first(series)}"
+        vaulted = self._vaulted_words(venue, symbol)
+        return f"no {stream.label} data of {venue} {symbol.upper()}; the lake at {self.root} has {_first(series)}{vaulted}"
+
+    def _vaulted_words(self, venue: str, symbol: str) -> str:
+        held = read_held(self.root)
+        mine = [one for one in held.series if (one.venue, one.symbol) == (venue, symbol.upper())] if held is not None else []
+        return f" ({mine[0].first_day}..{mine[0].last_day} are in the vault)" if mine else ""
 
     def _keys(self, venue: str | None, stream: Stream | str | None, symbol: str | None) -> Iterator[PartitionKey]:
         stream_name = stream.label if isinstance(stream, Stream) else stream
         if stream_name is not None:
             parse_stream(stream_name)
         symbol_name = None if symbol is None else symbol.lower()
+        held = read_held(self.root)
         for venue_folder, found_venue in _children(self.root, "exchange", venue):
             for stream_folder, found_stream in _children(venue_folder, "stream", stream_name):
                 for symbol_folder, found_symbol in _children(stream_folder, "symbol", symbol_name):
                     for day_folder, found_day in _children(symbol_folder, "date", None):
-                        yield _key(day_folder, found_venue, found_stream, found_symbol, found_day)
+                        key = _key(day_folder, found_venue, found_stream, found_symbol, found_day)
+                        if held is None or not held.covers(key):
+                            yield key
 
 
 def format_days(days: Sequence[date]) -> str:

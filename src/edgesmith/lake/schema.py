@@ -144,9 +144,9 @@ def encode_meta(meta: PartitionMeta) -> bytes:
     return msgspec.json.format(msgspec.json.encode(meta, order="deterministic"), indent=2) + b"\n"
 
 
-def read_meta(folder: Path) -> PartitionMeta | None:
+def read_meta(folder: Path, name: str = META_NAME) -> PartitionMeta | None:
     """Read the meta of the partition in `folder`; None where there is no partition."""
-    path = folder / META_NAME
+    path = folder / name
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

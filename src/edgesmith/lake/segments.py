@@ -19,6 +19,7 @@ from edgesmith.errors import DataError, InputError
 from edgesmith.lake.atomic import locked_folder, remove_leftovers, write_atomically
 from edgesmith.lake.datafile import read_rows, write_data
 from edgesmith.lake.figures import Figures, figures_of
+from edgesmith.lake.held import check_not_held
 from edgesmith.lake.rows import Rows, checked_rows, ordered, united
 from edgesmith.lake.schema import (
     META_NAME,
@@ -66,6 +67,7 @@ def merge_partition(
         What the two clocks are; the skew is measured on the rows.
     """
     check_simulated(key, simulated)
+    check_not_held(root, key)
     added = checked_rows(key, columns)
     given = len(added["ts_event"])
     added = ordered(added, key.stream)

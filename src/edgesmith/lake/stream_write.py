@@ -22,6 +22,7 @@ from edgesmith.errors import DataError, OrderingError
 from edgesmith.lake.atomic import TEMPORARY_PREFIX, locked_folder, remove_leftovers, write_together
 from edgesmith.lake.datafile import DataWriter
 from edgesmith.lake.figures import FiguresCounter
+from edgesmith.lake.held import check_not_held
 from edgesmith.lake.rows import Rows, checked_rows, ordered
 from edgesmith.lake.schema import (
     META_NAME,
@@ -67,6 +68,7 @@ class PartitionsWriter:
         self._parts = {key: _Part(key, key.folder(root)) for key in sorted(keys)}
         for key in self._parts:
             check_simulated(key, simulated)
+            check_not_held(root, key)
         self._locks = ExitStack()
 
     def __enter__(self) -> PartitionsWriter:
