@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from edgesmith.cli import backtest, demo, discover, features, lake, replay, report, sweep, world_facts, worlds
+from edgesmith.cli import analyze, backtest, demo, discover, features, lake, replay, report, sweep, world_facts, worlds
 from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -24,7 +24,8 @@ app = typer.Typer(
 )
 lake.app.command("replay")(replay.replay_command)
 app.add_typer(lake.app, name="lake", help="Import, download, list and verify market data.")
-app.add_typer(features.app, name="features", help="List features and compute feature rows.")
+features.app.command("analyze")(analyze.analyze_command)
+app.add_typer(features.app, name="features", help="List features, compute feature rows, and say what features are worth.")
 worlds.app.command("facts")(world_facts.facts_command)
 worlds.app.command("compare")(world_facts.compare_command)
 worlds.app.command("fit")(world_facts.fit_command)

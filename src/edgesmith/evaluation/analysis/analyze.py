@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesmith.domain.units import format_duration_ns
 from edgesmith.evaluation.analysis.coded import Coded, encode_rows
 from edgesmith.evaluation.analysis.config import AnalysisConfig
 from edgesmith.evaluation.analysis.correlation import feature_correlation
 from edgesmith.evaluation.analysis.describe import QUANTILES, center_and_scale
 from edgesmith.evaluation.analysis.distribution import feature_distributions
 from edgesmith.evaluation.analysis.importance import HARMS, NEEDED, permutation_importance
+from edgesmith.evaluation.analysis.intervals import BLOCKS_MIN
 from edgesmith.evaluation.analysis.label_correlation import label_correlations, label_moments
 from edgesmith.evaluation.analysis.label_distribution import label_distribution
 from edgesmith.evaluation.analysis.layout import Split, lay_out
 from edgesmith.evaluation.analysis.rows import AnalysisRows
 from edgesmith.evaluation.analysis.score import alpha_scores
 from edgesmith.evaluation.analysis.stability import feature_stability
-from edgesmith.evaluation.feature_report import TOLD, TOLD_ALONE, FeatureReport, TimeSplit
+from edgesmith.evaluation.feature_report import TOLD, TOLD_ALONE, TOO_FEW_BLOCKS, FeatureReport, TimeSplit
 from edgesmith.features.operator import FeatureSpec
 
 # Called with the stage, done and total.
@@ -112,8 +115,6 @@ def _time_split(ts_ns: NDArray[np.int64], split: Split, config: AnalysisConfig) 
 
 
 def _with_findings(report: FeatureReport) -> FeatureReport:
-    import msgspec
-
     return msgspec.structs.replace(report, findings=tuple(findings_of(report)))
 
 
@@ -121,20 +122,7 @@ def findings_of(report: FeatureReport) -> list[str]:
     """Say in sentences what a reader should take from the report."""
     count, correlations = len(report.scores), report.label_correlations
     told = [one.column for one in correlations if one.verdict == TOLD]
-    alone = [one.column for one in correlations if one.verdict == TOLD_ALONE]
-    found = [
-        f"{len(told)} of {count} features correlate with the label beyond chance"
-        + (f": {', '.join(told)}" if told else "")
-        + (f"; {len(alone)} more would, had they been the only one looked at" if alone else "")
-    ]
-    needed = report.label.needed_ic
-    best = max((abs(one.spearman or 0.0) for one in correlations), default=0.0)
-    if needed is not None and report.label.cost_bps > 0:
-        enough = "reaches" if best >= needed else "does not reach"
-        found.append(
-            f"a forecast needs a rank correlation of about {needed:.2f} for its best tenth to pay a round trip of "
-            f"{report.label.cost_bps:.2f} bps; the best single feature has {best:.3f} and {enough} that"
-        )
+    found = [_told(report, told), *_needed(report)]
     flipped = [one.column for one in correlations if one.held_out is not None and (one.spearman or 0.0) * one.held_out < 0]
     if set(flipped) & set(told):
         found.append(f"on held-out rows the sign turns for {', '.join(sorted(set(flipped) & set(told)))}")
@@ -149,3 +137,31 @@ def findings_of(report: FeatureReport) -> list[str]:
     if drifting:
         found.append(f"{len(drifting)} of {count} features drift from their train rows: {', '.join(drifting)}")
     return found
+
+
+def _told(report: FeatureReport, told: list[str]) -> str:
+    count, correlations = len(report.scores), report.label_correlations
+    if all(one.verdict == TOO_FEW_BLOCKS for one in correlations):
+        blocks = max((one.blocks for one in correlations), default=0)
+        return (
+            f"too little data to tell any correlation from 0: {blocks} blocks of time to train on, expected at least "
+            f"{BLOCKS_MIN}; use a longer range or a shorter horizon"
+        )
+    alone = sum(one.verdict == TOLD_ALONE for one in correlations)
+    names = f": {', '.join(told)}" if told else ""
+    also = f"; {alone} more would, had they been the only one looked at" if alone else ""
+    return f"{len(told)} of {count} features correlate with the label beyond chance{names}{also}"
+
+
+def _needed(report: FeatureReport) -> list[str]:
+    needed, cost_bps = report.label.needed_ic, report.label.cost_bps
+    if needed is None or cost_bps <= 0.0:
+        return []
+    horizon = format_duration_ns(report.horizon_ns)
+    if needed > 1.0:
+        return [f"no forecast over {horizon} can pay a round trip of {cost_bps:.2f} bps: the price does not move that far"]
+    best = max((abs(one.spearman or 0.0) for one in report.label_correlations), default=0.0)
+    return [
+        f"a forecast over {horizon} needs a rank correlation of about {needed:.2f} for its best tenth to pay a round trip of "
+        f"{cost_bps:.2f} bps; the best single feature has {best:.3f} and {'reaches' if best >= needed else 'does not reach'} that"
+    ]

@@ -164,6 +164,8 @@ def _sentence(model: str, r2: float | None, ic: float | None, low: float, high: 
     if r2 is None or ic is None:
         return f"{model} forecasts the same value always: importance says nothing here"
     figures = f"rank correlation {ic:+.3f} ({low:+.3f} to {high:+.3f}), R2 {r2:.4f}"
+    if low <= -1.0 and high >= 1.0:
+        return f"{model}: rank correlation {ic:+.3f}, R2 {r2:.4f} on held-out rows, but too few blocks to tell that from chance"
     if low <= 0.0:
         return f"{model} forecasts nothing that can be told from chance on held-out rows ({figures}): importance says little here"
     return f"{model} forecasts the held-out label: {figures}"

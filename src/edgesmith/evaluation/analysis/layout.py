@@ -105,5 +105,6 @@ def _regimes(volatility: NDArray[np.float32], train: slice) -> NDArray[np.uint8]
     if len(known):
         cuts = np.quantile(known, (1 / 3, 2 / 3))
         present = np.isfinite(volatility)
-        regimes[present] = np.searchsorted(cuts, volatility[present], side="right")
+        # A value that makes up a third by itself (no move at all) is calm.
+        regimes[present] = np.searchsorted(cuts, volatility[present], side="left")
     return regimes

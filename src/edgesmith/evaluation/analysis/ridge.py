@@ -47,7 +47,7 @@ def fit_ridge(rows: AnalysisRows, train: slice, purge_rows: int, centers: Floats
     penalty = min(PENALTIES, key=lambda one: _loss(late, _solve(early, one)))
     whole = early + gap + late
     weights = _solve(whole, penalty)
-    n, total, square = whole[-2, -2], whole[-2, -1], whole[-1, -1]
+    n, total, square = (float(value) for value in (whole[-2, -2], whole[-2, -1], whole[-1, -1]))
     spread = square - total * total / n if n else 0.0
     r2 = 1.0 - _loss(whole, weights) / spread if spread > 0.0 else None
     return Ridge(weights[:-1], float(weights[-1]), penalty, r2)

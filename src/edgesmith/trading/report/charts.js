@@ -268,7 +268,17 @@
     });
   }
 
+  /* Several lines over one stretch of time, such as one figure of several features by period. */
+  function drawLines(lines) {
+    const data = [numbers(lines.t), ...lines.values.map((text) => gapped(numbers(text)))];
+    const tones = lines.names.map((name, i) => () => color("tone-" + (i % 6 + 1)));
+    draw(lines.id, "", data, tones.map((stroke) => line({ stroke, points: { show: true, size: 5, fill: stroke } })), {
+      describe: (i) => lines.names.map((name, at) => [name + " " + figure(data[at + 1][i], lines.decimals), ""]),
+    });
+  }
+
   if (report.curve) drawCurve(report.curve);
+  (report.lines || []).forEach(drawLines);
   report.panes.forEach(drawPane);
   const ends = charts.map((chart) => [chart.data[0][0], chart.data[0][chart.data[0].length - 1]]);
   if (ends.length) {
