@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgesmith.edges.validation.refit import (
-    Choice,
     choose,
     combinatorial_paths,
     grid_overfitting,
-    trial_results,
+    results_of,
     walk_forward,
 )
 from edgesmith.evaluation.labels import C, G, N
@@ -35,7 +34,7 @@ def axis() -> Blocks:
 def test_a_real_edge_is_chosen_again_in_every_fold() -> None:
     for folds in (anchored(axis(), 5), rolling(axis(), 5)):
         for sign in (1.0, -1.0):
-            found = walk_forward(grid(1, 15.0 * sign), folds, Choice(3, int(sign)), seed=1)
+            found = walk_forward(grid(1, 15.0 * sign), folds, side=int(sign), own_cell=3, seed=1)
             assert found.same_cell_folds == found.positive_folds == 5
             assert found.net_bps.low < 10.0 < found.net_bps.high
             assert found.net_bps.low > 5.0
@@ -44,28 +43,28 @@ def test_a_real_edge_is_chosen_again_in_every_fold() -> None:
 def test_noise_below_cost_is_not_carried_over() -> None:
     positive = 0
     for seed in range(30):
-        found = walk_forward(grid(seed, cost_bps=0.0), anchored(axis(), 5), Choice(3, 1), seed=seed)
+        found = walk_forward(grid(seed, cost_bps=0.0), anchored(axis(), 5), side=1, own_cell=3, seed=seed)
         positive += found.net_bps.low > 0.0
     assert positive <= 4
 
 
 def test_a_fold_where_nothing_paid_trades_nothing() -> None:
-    found = walk_forward(grid(1, cost_bps=50.0), anchored(axis(), 5), Choice(3, 1), seed=1)
-    assert all(one.choice == Choice(-1, 0) and one.rows.sum() == 0.0 for one in found.folds)
+    found = walk_forward(grid(1, cost_bps=50.0), anchored(axis(), 5), side=1, own_cell=3, seed=1)
+    assert all(one.cell == -1 and one.rows.sum() == 0.0 for one in found.folds)
     assert np.isnan(found.net_bps.mean)
 
 
 def test_the_choice_reads_training_blocks_only() -> None:
-    rows, net = trial_results(grid(2, 15.0))
+    rows, net = results_of(grid(2, 15.0), 1)
     train = np.arange(BLOCKS) < 100
     changed = net.copy()
     changed[100:] *= -1000.0
-    assert choose(rows, net, train) == choose(rows, changed, train) == Choice(3, 1)
+    assert choose(rows, net, train) == choose(rows, changed, train) == 3
 
 
 def test_combinatorial_paths_of_skill_and_luck() -> None:
-    assert combinatorial_paths(grid(1, 15.0), axis()).positive_ratio == 1.0
-    paths = combinatorial_paths(grid(1, 15.0), axis())
+    assert combinatorial_paths(grid(1, 15.0), axis(), side=1).positive_ratio == 1.0
+    paths = combinatorial_paths(grid(1, 15.0), axis(), side=1)
     assert len(paths.path_net_bps) == 9
     assert abs(paths.path_net_bps.mean() - 10.0) < 2.0
 

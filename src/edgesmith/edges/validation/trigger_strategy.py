@@ -1,7 +1,8 @@
 """An edge as a strategy: exactly what its spec says, one position at a time; compiled.
 
-It enters at the onset of the trigger, the first event at which every bound holds after one at which some did not, and leaves when
-the horizon is over, counted from the decision, or earlier if the exit of the spec says so.
+Decisions are made where discovery made them, at the instants of the spec's grid, from what had been received by then. It enters
+at an onset, the first grid instant at which every bound holds after one at which some did not, and leaves when the horizon is
+over, counted from the decision, or earlier if the exit of the spec says so.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from edgesmith.errors import InputError
 from edgesmith.features.text import parse_feature
 from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
 
-# Places in view.params: four numbers, then low, high and missing of every bound.
-COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 3
-# Places in view.memory: the trigger at the last event, and the decision's instant in whole seconds and the rest.
-WAS_ON, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5
+# Places in view.params: seven numbers, then low, high and missing of every bound.
+COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 7, 3
+# Places in view.memory: the trigger after the last event and at the last grid instant, that instant's number, and of the trade
+# its decision in whole seconds and the rest, its entry price and the volatility then.
+ON, ON_AT_GRID, GRID_INDEX, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5, 6, 7
 NS_PER_S = 1_000_000_000
 VOLATILITY = ("volatility", {"window": 100})
 
@@ -65,6 +67,7 @@ class TriggerStrategy(CompiledStrategy):
             float(spec.horizon_ns),
             float(spec.exit.kind == "trigger_off"),
             spec.exit.stop_volatility_units or 0.0,
+            float(spec.grid_ns),
         ]
         for bound in spec.trigger.bounds:
             low = -math.inf if bound.low is None else bound.low
@@ -76,6 +79,13 @@ class TriggerStrategy(CompiledStrategy):
     @staticmethod
     def decide(view: Any) -> float:
         """Return the position wanted."""
+        grid_index = view.ts // int(view.params[GRID_NS])
+        # What held after the event before this one held at every grid instant in between.
+        onset = False
+        if grid_index > view.memory[GRID_INDEX]:
+            onset = view.memory[ON] > 0.0 and view.memory[ON_AT_GRID] == 0.0
+            view.memory[ON_AT_GRID] = view.memory[ON]
+            view.memory[GRID_INDEX] = grid_index
         on = 1.0
         for index in range(int(view.params[COUNT])):
             value = view.features[index]
@@ -85,8 +95,7 @@ class TriggerStrategy(CompiledStrategy):
                     on = 0.0
             elif not view.params[base] <= value or not value < view.params[base + 1]:
                 on = 0.0
-        onset = on > 0.0 and view.memory[WAS_ON] == 0.0
-        view.memory[WAS_ON] = on
+        view.memory[ON] = on
         mid = (view.bid_price + view.ask_price) / 2.0
         if view.memory[IN_TRADE] > 0.0:
             held_ns = (view.ts // NS_PER_S - view.memory[ENTERED_S]) * NS_PER_S + (view.ts % NS_PER_S - view.memory[ENTERED_NS])

@@ -1,0 +1,333 @@
+"""Validate candidates on data discovery never touched: measure, hold against the gates, say the word.
+
+One pass over the coded panel gives the block sums of every candidate and of its grid; everything else but the frozen replay is
+computed from those.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesmith.domain.units import NS_PER_DAY
+from edgesmith.edges.edge import EdgeSpec
+from edgesmith.edges.validation.card import EdgeCard, HalfLifeRow, Walk
+from edgesmith.edges.validation.curves import (
+    Point,
+    break_even_fee_bps,
+    by_day,
+    by_hour,
+    finite,
+    half_lives,
+    latency_curve,
+    response_curve,
+)
+from edgesmith.edges.validation.frozen import Frozen, Trades, frozen_replay
+from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
+from edgesmith.edges.validation.refit import (
+    WalkForward,
+    combinatorial_paths,
+    grid_overfitting,
+    walk_forward,
+)
+from edgesmith.edges.validation.sums import EdgeSums, edge_sums, grid_of
+from edgesmith.errors import InputError
+from edgesmith.evaluation.coded import CodedPanel
+from edgesmith.evaluation.intervals import Interval, mean_interval
+from edgesmith.evaluation.labels import BLOCK_LADDER_NS, column_groups
+from edgesmith.evaluation.sharpe import (
+    BLOCKS_MIN,
+    BlockSeries,
+    deflated_sharpe,
+    probabilistic_sharpe,
+    track_record_min_blocks,
+)
+from edgesmith.evaluation.significance import FlipResult, critical_value, detectable_effect, mean_influence, sign_flip
+from edgesmith.evaluation.splits import Blocks, anchored, rolling
+from edgesmith.lake.catalog import Partition
+
+Floats = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+POWER_T = 0.84
+# A fold needs blocks to choose on and blocks to be judged on.
+BLOCKS_PER_PART = 4
+SHARPE_BLOCKS_MIN = 20
+
+
+class ValidationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a validation; `embargo_ns` is how long features remember, `capacity_usd_max` caps the size it is ranked by."""
+
+    gates: Gates = Gates()
+    folds: int = 5
+    parts: int = 16
+    flips: int = 9_999
+    seed: int = 1
+    embargo_ns: int = 600 * 10**9
+    capacity_usd_max: float = 100_000.0
+
+
+class _Measured(NamedTuple):
+    spec: EdgeSpec
+    groups: tuple[EdgeSums, ...]
+    own: EdgeSums
+    column: int
+    grid: Floats
+    own_cell: int
+    frozen: Frozen
+    stressed: Frozen
+    regimes: tuple[Point, ...]
+
+
+def validate(
+    specs: Sequence[EdgeSpec],
+    panel: CodedPanel,
+    partitions: Sequence[Partition],
+    config: ValidationConfig,
+    *,
+    trials: int,
+    leaks: Callable[[EdgeSpec], tuple[str, ...]] = lambda _: (),
+    progress: Progress | None = None,
+) -> list[EdgeCard]:
+    """Return a card for each candidate, in the order given.
+
+    Parameters
+    ----------
+    panel : decisions of the validation span, coded with the bins discovery froze
+    partitions : the events of the symbol, replayed over the same span
+    trials : candidates validated on overlapping data so far, these included
+    leaks : names of the features of a candidate that know the future
+    """
+    if not specs:
+        raise InputError("no edge was given to validate; `edgesmith edges ls` shows the candidates")
+    report = progress or (lambda _stage, _done, _total: None)
+    groups = _group_sums(specs, panel)
+    measured = []
+    for index, spec in enumerate(specs):
+        report("replaying", index, len(specs))
+        measured.append(_measure(spec, [group[index] for group in groups], panel, partitions, config))
+    report("replaying", len(specs), len(specs))
+    excess = _excess_tests(measured, config)
+    net = _net_tests(measured, config)
+    return [
+        _card(
+            one,
+            panel,
+            config,
+            trials,
+            leaks(one.spec),
+            float(excess.p_family[i]),
+            float(net.p_family[i]),
+            _mde(one, excess, config),
+        )
+        for i, one in enumerate(measured)
+    ]
+
+
+def _group_sums(specs: Sequence[EdgeSpec], panel: CodedPanel) -> list[list[EdgeSums]]:
+    triggers = [spec.trigger for spec in specs]
+    return [
+        [edge_sums(one) for one in panel.trigger_sums(triggers, block_ns=group.block_ns, columns=group.columns)]
+        for group in column_groups(panel.labels, panel.last_ns - panel.first_ns)
+    ]
+
+
+def _measure(
+    spec: EdgeSpec, groups: Sequence[EdgeSums], panel: CodedPanel, partitions: Sequence[Partition], config: ValidationConfig
+) -> _Measured:
+    pair = (spec.latency_ns, spec.horizon_ns)
+    own = next((group for group in groups if pair in group.columns), None)
+    if own is None:
+        raise InputError(f"edge {spec.edge_id}: the panel lacks its latency and horizon; code the panel with them")
+    features = [bound.feature for bound in spec.trigger.bounds]
+    found = panel.grid_sums(features, block_ns=own.block_ns, columns=[pair])
+    later_ns = round(spec.latency_ns * config.gates.latency_stress)
+    replayed = partial(
+        frozen_replay, partitions, spec, block_ns=own.block_ns, seed=config.seed, start_ns=panel.first_ns, end_ns=panel.last_ns
+    )
+    return _Measured(
+        spec=spec,
+        groups=tuple(groups),
+        own=own,
+        column=own.column(*pair),
+        grid=grid_of(found, *pair),
+        own_cell=_place(spec, panel),
+        frozen=replayed(),
+        stressed=replayed(latency_ns=later_ns),
+        regimes=_by_regime(spec, panel, own.block_ns, config.seed),
+    )
+
+
+def _place(spec: EdgeSpec, panel: CodedPanel) -> int:
+    # Where the grid keeps the edge's own cell; -1 when it spans several bins.
+    place = 0
+    for bound in spec.trigger.bounds:
+        bins = panel.bins[panel.place_of(bound.feature)]
+        codes = [bins.count] if bound.missing else [c for c in range(bins.count) if bins.bounds(c) == (bound.low, bound.high)]
+        if len(codes) != 1:
+            return -1
+        place = place * (bins.count + 1) + codes[0]
+    return place
+
+
+def _by_regime(spec: EdgeSpec, panel: CodedPanel, block_ns: int, seed: int) -> tuple[Point, ...]:
+    if panel.regime_feature is None or spec.trigger.regimes is not None:
+        return ()
+    regimes = range(panel.bins[panel.place_of(panel.regime_feature)].count)
+    triggers = [msgspec.structs.replace(spec.trigger, regimes=(regime,)) for regime in regimes]
+    pair = (spec.latency_ns, spec.horizon_ns)
+    found = panel.trigger_sums(triggers, block_ns=block_ns, columns=[pair])
+    points = [latency_curve(edge_sums(one), spec.horizon_ns, spec.side, seed=seed)[0] for one in found]
+    return tuple(msgspec.structs.replace(point, at=regime) for regime, point in zip(regimes, points, strict=True))
+
+
+def _excess_tests(measured: Sequence[_Measured], config: ValidationConfig) -> FlipResult:
+    families = [(one.own.block_ns, one.own.excess_of(one.column).psi) for one in measured]
+    return sign_flip(families, flips=config.flips, seed=config.seed)
+
+
+def _net_tests(measured: Sequence[_Measured], config: ValidationConfig) -> FlipResult:
+    # Of the trades that were made, not of the rows of the grid: what counts is what would have been earned.
+    families = []
+    for one in measured:
+        rows, net = _trade_blocks(one.frozen.trades, one.own.block_ns)
+        families.append((one.own.block_ns + 1, mean_influence(rows[:, None], net[:, None]).psi))
+    return sign_flip(families, flips=config.flips, seed=config.seed, one_sided=True)
+
+
+def _trade_blocks(trades: Trades, block_ns: int) -> tuple[Floats, Floats]:
+    keys = trades.ts_ns // block_ns
+    first = int(keys.min()) if len(keys) else 0
+    count = int(keys.max()) - first + 1 if len(keys) else 1
+    rows = np.bincount(keys - first, minlength=count).astype(np.float64)
+    return rows, np.bincount(keys - first, trades.net_bps, count).astype(np.float64)
+
+
+def _mde(one: _Measured, excess: FlipResult, config: ValidationConfig) -> float | None:
+    effect = detectable_effect(one.own.excess_of(one.column), critical_value(excess, config.gates.alpha), POWER_T)
+    return finite(float(effect[0]))
+
+
+def _card(
+    one: _Measured,
+    panel: CodedPanel,
+    config: ValidationConfig,
+    trials: int,
+    leaks: tuple[str, ...],
+    p_excess: float,
+    p_net: float,
+    mde_bps: float | None,
+) -> EdgeCard:
+    spec, frozen = one.spec, one.frozen
+    blocks = Blocks(one.own.keys, one.own.block_ns, spec.latency_ns + spec.horizon_ns, config.embargo_ns)
+    walks = _walks(one, blocks, config)
+    enough = len(one.own.keys) >= 2 * config.parts
+    overfit = grid_overfitting(one.grid, config.parts) if enough else None
+    paths = combinatorial_paths(one.grid, blocks, side=spec.side) if len(one.own.keys) >= 10 * BLOCKS_PER_PART else None
+    series = _series(frozen.trades, panel)
+    early, late = _thirds(frozen.trades, panel, one.own.block_ns, config.seed)
+    influence = one.own.excess_of(one.column)
+    net_low = finite(frozen.net_bps.low)
+    found = Findings(
+        leaks=leaks,
+        onsets=len(frozen.trades.ts_ns),
+        days=len(frozen.days),
+        blocks=int(influence.blocks[0]),
+        blocks_effective=float(influence.blocks_effective[0]),
+        p_excess=p_excess,
+        p_net=p_net,
+        gross_bps=_mean(frozen.trades.gross_bps),
+        cost_bps=_mean(frozen.trades.fees_bps),
+        net_bps=finite(frozen.net_bps.mean),
+        net_low_bps=net_low,
+        stressed_net_low_bps=finite(one.stressed.net_bps.low),
+        break_even_fee_bps=None if net_low is None else break_even_fee_bps(net_low, spec.fee_in_bps, spec.fee_out_bps),
+        walk_forward_low_bps=None if walks is None else finite(walks[0].net_bps.low),
+        pbo=None if overfit is None else overfit.pbo,
+        dsr=None if series is None else deflated_sharpe(series, sharpe_sd_of_trials=_sharpe_sd(series), trials=trials),
+        positive_days_ratio=finite(frozen.positive_days_ratio),
+        without_best_day_bps=finite(frozen.without_best_day_bps),
+        early_low_bps=finite(early.low),
+        late_low_bps=finite(late.low),
+        late_high_bps=finite(late.high),
+        mde_bps=mde_bps,
+    )
+    judged = judge_findings(found, config.gates)
+    lives = half_lives(one.groups, spec.latency_ns, spec.horizon_ns, spec.side, seed=config.seed)
+    usd = min(frozen.capacity.notional, config.capacity_usd_max)
+    return EdgeCard(
+        spec=spec,
+        verdict=judged.verdict,
+        sentence=judged.sentence,
+        findings=found,
+        first_ns=panel.first_ns,
+        last_ns=panel.last_ns,
+        trials=trials,
+        net_high_bps=finite(frozen.net_bps.high),
+        hit_ratio=finite(frozen.hit_ratio),
+        trades_per_day=frozen.trades_per_day,
+        capacity_qty=frozen.capacity.best_qty,
+        capacity_usd=usd,
+        net_low_usd_per_day=None if net_low is None else net_low * 1e-4 * usd * frozen.trades_per_day,
+        sharpe_daily=None if series is None else series.sharpe * math.sqrt(NS_PER_DAY / series.length_ns),
+        psr=None if series is None else probabilistic_sharpe(series),
+        track_record_min_days=None if series is None else finite(track_record_min_blocks(series) * series.length_ns / NS_PER_DAY),
+        cpcv_positive_ratio=None if paths is None else paths.positive_ratio,
+        cpcv_path_net_bps=() if paths is None else tuple(map(float, paths.path_net_bps)),
+        anchored=None if walks is None else _walk_row(walks[0]),
+        rolling=None if walks is None else _walk_row(walks[1]),
+        latency_curve=latency_curve(one.own, spec.horizon_ns, spec.side, seed=config.seed),
+        response_curve=response_curve(one.groups, spec.latency_ns, spec.side, seed=config.seed),
+        by_day=by_day(one.own, one.column, spec.side, seed=config.seed),
+        by_hour=by_hour(one.own, one.column, spec.side, seed=config.seed),
+        by_regime=one.regimes,
+        half_lives=tuple(HalfLifeRow(name, *life) for name, life in lives.items()),
+    )
+
+
+def _walks(one: _Measured, blocks: Blocks, config: ValidationConfig) -> tuple[WalkForward, WalkForward] | None:
+    if len(blocks.keys) < (config.folds + 1) * BLOCKS_PER_PART:
+        return None
+    judge = partial(walk_forward, one.grid, side=one.spec.side, own_cell=one.own_cell, seed=config.seed)
+    return judge(anchored(blocks, config.folds)), judge(rolling(blocks, config.folds))
+
+
+def _walk_row(walk: WalkForward) -> Walk:
+    net = walk.net_bps
+    return Walk(len(walk.folds), walk.positive_folds, walk.same_cell_folds, finite(net.mean), finite(net.low), finite(net.high))
+
+
+def _series(trades: Trades, panel: CodedPanel) -> BlockSeries | None:
+    # Daily where there are days enough, else the longest blocks of which there are.
+    span_ns = panel.last_ns - panel.first_ns
+    length_ns = next((rung for rung in reversed(BLOCK_LADDER_NS) if span_ns // rung >= SHARPE_BLOCKS_MIN), None)
+    if length_ns is None or len(trades.ts_ns) < BLOCKS_MIN:
+        return None
+    place = (trades.ts_ns - panel.first_ns) // length_ns
+    count = span_ns // length_ns
+    inside = place < count
+    return BlockSeries(np.bincount(place[inside], trades.net_bps[inside], count).astype(np.float64), length_ns)
+
+
+def _sharpe_sd(series: BlockSeries) -> float:
+    # What Sharpe ratios of worthless trials spread by.
+    return 1.0 / math.sqrt(len(series.values) - 1)
+
+
+def _thirds(trades: Trades, panel: CodedPanel, block_ns: int, seed: int) -> tuple[Interval, Interval]:
+    split_ns = panel.first_ns + (panel.last_ns - panel.first_ns) * 2 // 3
+    found = []
+    for chosen in (trades.ts_ns < split_ns, trades.ts_ns >= split_ns):
+        part = Trades(trades.ts_ns[chosen], trades.gross_bps[chosen], trades.fees_bps[chosen])
+        found.append(mean_interval(*_trade_blocks(part, block_ns), seed=seed))
+    return found[0], found[1]
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
