@@ -24,7 +24,7 @@ MAX_PARAMS = 192
 MAX_FEATURES = 64
 MAX_INTENTS = 8
 # Numbers a decision may be traced with, and rows of the trace held before they are written.
-MAX_TRACE = 96
+MAX_TRACE = 112
 TRACE_ROWS = 1_024
 # Orders that ended without a full fill since Python last looked.
 MAX_ENDED = MAX_OPEN_ORDERS

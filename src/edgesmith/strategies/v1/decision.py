@@ -33,6 +33,7 @@ from edgesmith.strategies.v1.layout import (
     OUTCOMES,
     QUOTES,
     SCALE,
+    SEEN,
     SIDE,
     SIGNALS,
     SIZE,
@@ -107,6 +108,7 @@ def _write_trace(view, outcome):  # type: ignore[no-untyped-def]
         trace[out + 2] = math.sqrt(view.memory[VARIANCES + place]) if online else view.params[at + SCALE]
         trace[out + 3] = view.memory[SIGNALS + place]
         trace[out + 4] = view.params[at + WEIGHT]
+        trace[out + 5] = view.memory[SEEN + place]
     view.trace_code = outcome
 
 

@@ -30,7 +30,7 @@ MODE, SIDE, ACTIVE, ALPHA_MEAN, CONFIDENCE_RAW, CONFIDENCE, SIZE = 7, 8, 9, 10, 
 OUTCOMES = 16  # one counter per outcome
 SIGNALS, MEANS, VARIANCES, SEEN = 40, 56, 72, 88  # one per feature
 
-# view.trace, after which each feature has its five.
+# view.trace, after which each feature has its six.
 TRACE_HEAD = (
     "mode",
     "volatility_ratio",
@@ -48,7 +48,7 @@ TRACE_HEAD = (
     "confidence",
     "size_qty",
 )
-TRACE_FEATURE = ("value", "center", "scale", "signal", "weight")
+TRACE_FEATURE = ("value", "center", "scale", "signal", "weight", "seen")
 
 COMBINERS = ("weighted", "majority", "unanimous")
 SIZINGS = ("fixed", "confidence", "alpha")

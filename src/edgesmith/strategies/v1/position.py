@@ -98,5 +98,7 @@ def entry_qty(view, mode):  # type: ignore[no-untyped-def]
         if view.params[SIZING] != BY_CONFIDENCE:
             size *= view.memory[ALPHA_MEAN]
     size = min(size * view.params[SIZE_RATIO + mode], view.params[MAX_QTY])
-    lots = max(1.0, math.floor(size / view.lot + LOT_TOLERANCE))
-    return lots * view.lot if lots * view.lot <= min(view.params[BASE_QTY], view.params[MAX_QTY]) + 1e-12 else 0.0
+    lots = math.floor(size / view.lot + LOT_TOLERANCE)
+    if lots >= 1.0:
+        return lots * view.lot
+    return view.lot if view.lot <= min(view.params[BASE_QTY], view.params[MAX_QTY]) else 0.0
