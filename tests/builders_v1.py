@@ -70,9 +70,8 @@ def report_of(
         )
         for score in scores
     )
-    return msgspec.structs.replace(
-        blank(FeatureReport), scores=filled, horizon_ns=horizon_ns, first_ns=1, last_ns=last_ns, rows=10
-    )
+    facts: dict[str, Any] = {"distributions": distributions, "horizon_ns": horizon_ns, "first_ns": 1, "last_ns": last_ns}
+    return msgspec.structs.replace(blank(FeatureReport), scores=filled, rows=10, **facts)
 
 
 @cache

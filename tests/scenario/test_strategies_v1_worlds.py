@@ -1,4 +1,4 @@
-"""StrategyV1 in worlds whose truth is known: it finds a planted edge, pays its costs where there is none, and proves its trace."""
+"""StrategyV1 in worlds whose truth is known: it finds a planted edge, pays its costs where none is, and proves its trace."""
 
 from __future__ import annotations
 
