@@ -1,8 +1,10 @@
-"""Kill `world make` at random points: every partition in the lake is whole, and running it again gives the world."""
+"""Kill `world make` at random points: every day in the lake is whole, and running it again gives the world."""
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -51,8 +53,11 @@ def test_a_killed_world_leaves_whole_partitions_and_can_be_finished(tmp_path: Pa
         killed_after(float(rng.uniform(0.0, DELAY_S_MAX)), lambda root=root: write_worlds(root))
         for lake in sorted(root.iterdir()) if root.exists() else []:
             found = files(lake)
-            for partition in Catalog(lake).partitions():
+            partitions = Catalog(lake).partitions()
+            for partition in partitions:
                 assert verify(partition).problems == (), f"after kill {kill} of seed 11"
+            days = Counter(partition.key.day for partition in partitions)
+            assert set(days.values()) <= {len(Stream)}, f"half a day after kill {kill} of seed 11"
             if found != whole:
                 interrupted += len(found) > 0
                 write_world(a_world(HOURS), lake, workers=2)
@@ -65,23 +70,37 @@ class Crash(BaseException):
 
 
 def test_death_at_every_step_of_a_day_is_healed_by_running_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every rename in turn (data twice, meta once) is where it ends; only between the metas can a day be half there."""
+    """Every rename in turn is where it ends: data twice, the intent, and the metas, after which the day is there."""
     world = a_world(hours=1)
     write_world(world, tmp_path / "whole", workers=1)
     whole = files(tmp_path / "whole")
-    half_days = 0
-    for steps in range(3 * len(Stream)):
+    seen = []
+    for steps in range(3 * len(Stream) + 1):
         root = tmp_path / str(steps)
         with monkeypatch.context() as patched, pytest.raises(Crash):
             _crash_at(patched, steps)
             write_world(world, root, workers=1)
         partitions = Catalog(root).partitions()
         assert all(verify(partition).ok for partition in partitions)
-        half_days += 0 < len(partitions) < len(Stream)
+        seen.append(len(partitions))
         write_world(world, root, workers=1)
         assert files(root) == whole
-    assert half_days == len(Stream) - 1, "nothing but a death between the metas leaves a part of a day"
+    assert seen == [0] * (2 * len(Stream) + 1) + [len(Stream)] * len(Stream), "the rename of the intent is the commit"
     assert files(tmp_path / "whole") == whole
+
+
+def test_a_reader_who_may_not_write_does_not_see_half_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched, pytest.raises(Crash):
+        _crash_at(patched, 2 * len(Stream) + 3)
+        write_world(a_world(hours=1), tmp_path, workers=1)
+
+    def read_only(path: Path, target: Path) -> Path:
+        raise PermissionError(errno.EROFS, "Read-only file system", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", read_only)
+        assert Catalog(tmp_path).partitions() == []
+    assert len(Catalog(tmp_path).partitions()) == len(Stream)
 
 
 def _crash_at(patched: pytest.MonkeyPatch, step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from edgesmith.worlds.plant import Plant, plant_edges
 from edgesmith.worlds.random import root_key
 from edgesmith.worlds.regions import Region
 from edgesmith.worlds.scenarios import SCENARIOS, find_scenario
-from edgesmith.worlds.world import TruthRecord, World
+from edgesmith.worlds.world import RECIPE_VERSION, TruthRecord, World
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -52,9 +53,24 @@ def test_writing_again_changes_nothing_and_another_truth_is_refused(tmp_path: Pa
     before = files(tmp_path)
     make_world("null_plain", seed=3, root=tmp_path, hours=1)
     assert files(tmp_path) == before
-    with pytest.raises(DataError, match="another truth"):
+    with pytest.raises(DataError, match="another truth: its seed is 3, that of the new one 4"):
         make_world("null_plain", seed=4, root=tmp_path, hours=1)
+    later = START_DAY + timedelta(days=1)
+    with pytest.raises(DataError, match="its first_day is 2026-01-05, that of the new one 2026-01-06"):
+        make_world("null_plain", seed=3, root=tmp_path, hours=1, start_day=later)
     assert files(tmp_path) == before
+
+
+def test_worlds_of_two_versions_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("edgesmith.worlds.world.RECIPE_VERSION", RECIPE_VERSION - 1)
+        make_world("null_plain", seed=3, root=tmp_path, hours=1, rate=0.02)
+    before = files(tmp_path)
+    with pytest.raises(
+        DataError, match=f"its recipe_version is {RECIPE_VERSION - 1}, that of the new one {RECIPE_VERSION}"
+    ) as said:
+        make_world("null_plain", seed=3, root=tmp_path, hours=30, rate=0.02)
+    assert files(tmp_path) == before and "write into another lake root" in str(said.value) and "\n" not in str(said.value)
 
 
 def test_an_interrupted_world_leaves_no_half_day(tmp_path: Path) -> None:
@@ -136,7 +152,7 @@ def test_edges_are_planted_in_a_real_market(tmp_path: Path, shared_data: Path) -
 def test_a_market_that_leads_is_written_beside_the_one_it_leads(tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     result = make_world("P4", seed=3, root=tmp_path, hours=1, rate=0.05, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(1, 1)]
     (truth,) = result.truths
     assert truth.leader is not None and truth.leader != result.instrument.symbol
     partitions = Catalog(tmp_path).partitions()
@@ -146,6 +162,7 @@ def test_a_market_that_leads_is_written_beside_the_one_it_leads(tmp_path: Path) 
     assert result.events == sum(partition.meta.rows for partition in partitions)
 
 
-def test_every_scenario_has_a_place_of_its_own_in_the_lake() -> None:
-    keys = [PartitionKey("simulated", Stream.BBO, scenario.symbol, START_DAY) for scenario in SCENARIOS.values()]
-    assert len(set(keys)) == len(SCENARIOS)
+def test_every_market_has_a_place_of_its_own_in_the_lake() -> None:
+    markets = [market for scenario in SCENARIOS.values() for market in (scenario, *scenario.others)]
+    keys = [PartitionKey("simulated", Stream.BBO, market.symbol, START_DAY) for market in markets]
+    assert len(set(keys)) == len(markets) > len(SCENARIOS) + 2

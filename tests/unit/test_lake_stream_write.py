@@ -22,7 +22,7 @@ from edgesmith.lake.figures import StreamedMedian
 from edgesmith.lake.quality import verify
 from edgesmith.lake.schema import PartitionKey, PartitionMeta, Source
 from edgesmith.lake.segments import merge_partition
-from edgesmith.lake.stream_write import PartitionsWriter, chunk_of
+from edgesmith.lake.stream_write import Description, PartitionsWriter, chunk_of
 
 VENUE = "binance_usdm"
 TRUTH = {"planted": 1}
@@ -56,7 +56,11 @@ def stream_in(root: Path, chunks: dict[PartitionKey, list[dict[str, Any]]], **op
         for key, parts in chunks.items():
             for part in parts:
                 writer.write(chunk_of(key, part))
-        return writer.commit(source=options.pop("source", a_source()), clock=LOCAL_CLOCK, **options)
+        return writer.commit(dict.fromkeys(chunks, described(**options)))
+
+
+def described(**options: Any) -> Description:
+    return Description(source=options.pop("source", a_source()), clock=LOCAL_CLOCK, **options)
 
 
 def merged(root: Path, key: PartitionKey, columns: dict[str, Any], **options: Any) -> PartitionMeta:
@@ -102,7 +106,7 @@ def test_several_partitions_appear_together_and_an_empty_one_not_at_all(tmp_path
                 writer.write(chunk_of(key, part))
         writer.write(chunk_of(key_of(Stream.FUNDING), empty))
         assert Catalog(tmp_path).partitions() == []
-        metas = writer.commit(source=a_source(), clock=LOCAL_CLOCK)
+        metas = writer.commit(dict.fromkeys(chunks, described()))
     assert [meta.key for meta in metas] == sorted(chunks)
     assert [partition.meta for partition in Catalog(tmp_path).partitions()] == list(metas)
     assert not list(tmp_path.rglob(".writing-*"))

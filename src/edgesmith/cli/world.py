@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from edgesmith.canonical import canonical_json, content_hash
 from edgesmith.domain.events import EVENT, PAYLOAD_FIELDS, Stream
 from edgesmith.domain.instruments import Instrument
+from edgesmith.errors import DataError
+from edgesmith.lake.catalog import Catalog
 from edgesmith.lake.schema import ClockRecord, PartitionKey, PartitionMeta, Source
-from edgesmith.lake.stream_write import Chunk, PartitionsWriter, chunk_of
+from edgesmith.lake.stream_write import Chunk, Description, PartitionsWriter, chunk_of
 from edgesmith.parallel import Progress, map_ordered
 from edgesmith.worlds.scenarios import find_scenario
 from edgesmith.worlds.world import RECIPE_VERSION, VENUE, TruthRecord, World, WorldHour
@@ -30,11 +32,16 @@ _TRADE_IDS_PER_HOUR = 100_000_000
 
 
 class WorldResult(msgspec.Struct, frozen=True):
-    """What was written: the instrument, the truth of each day, and the partitions."""
+    """What was written: the instruments, the world's own first; the truth of each day of that; and all partitions."""
 
-    instrument: Instrument
+    instruments: tuple[Instrument, ...]
     truths: tuple[TruthRecord, ...]
     partitions: tuple[PartitionMeta, ...]
+
+    @property
+    def instrument(self) -> Instrument:
+        """Return the instrument the truths are about."""
+        return self.instruments[0]
 
     @property
     def events(self) -> int:
@@ -53,32 +60,22 @@ def make_world(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> WorldResult:
-    """Simulate scenario `name`, and the market that leads it where there is one, and write them into the lake at `root`.
+    """Simulate scenario `name`, with all its markets, and write them into the lake at `root`.
 
     `hours` defaults to the scenario's, `workers` to one a core.
     """
     scenario = find_scenario(name)
     world = World(scenario, seed=seed, start_day=start_day, hours=scenario.hours if hours is None else hours, rate=rate)
-    if world.leader is None:
-        return write_world(world, root, workers=workers, progress=progress)
-
-    def later(done: int, _: int | None) -> None:
-        if progress is not None:
-            progress(world.hours + done, 2 * world.hours)
-
-    def first(done: int, _: int | None) -> None:
-        later(done - world.hours, None)
-
-    leading = write_world(world.leader, root, workers=workers, progress=first)
-    written = write_world(world, root, workers=workers, progress=later)
-    return msgspec.structs.replace(written, partitions=leading.partitions + written.partitions)
+    return write_world(world, root, workers=workers, progress=progress)
 
 
 def write_world(world: World, root: Path, *, workers: int | None = None, progress: Progress | None = None) -> WorldResult:
-    """Write `world` into the lake at `root`; a day appears with all its streams or not at all, and only hours are in memory.
+    """Write `world` into the lake at `root`: a day appears with all markets and streams or not at all; only hours are in memory.
 
     `workers` threads (one a core by default) simulate hours; their number does not change the files. `progress` is told of hours.
     """
+    for member in world.members:
+        _check_held(member, root)
     truths: list[TruthRecord] = []
     partitions: list[PartitionMeta] = []
     hours = map_ordered(partial(_hour, world), range(world.hours), workers=workers, mode="threads", progress=progress)
@@ -86,38 +83,69 @@ def write_world(world: World, root: Path, *, workers: int | None = None, progres
         truth, written = _write_day(world, world.start_day + timedelta(days=number), islice(hours, _HOURS_PER_DAY), root)
         truths.append(truth)
         partitions.extend(written)
-    return WorldResult(world.instrument, tuple(truths), tuple(partitions))
+    instruments = (world.instrument, *(member.instrument for member in world.members[:-1]))
+    return WorldResult(instruments, tuple(truths), tuple(partitions))
 
 
-def _hour(world: World, number: int) -> tuple[WorldHour, list[Chunk]]:
-    # The hour without its events, and these as they go into the lake.
-    hour = world.hour(number)
+def _check_held(world: World, root: Path) -> None:
+    # What the lake has of this symbol must be the same world.
+    ours = {"recipe_version": RECIPE_VERSION, "scenario": world.scenario.name, "seed": world.seed}
+    ours |= {"rate": world.scenario.rate * world.rate, "first_day": str(world.start_day)}
+    for partition in Catalog(root).partitions(VENUE, None, world.instrument.symbol):
+        truth = partition.meta.truth
+        if truth is None:
+            continue
+        held = {name: truth.get(name) for name in ours}
+        held["first_day"] = str(partition.key.day - timedelta(days=truth.get("first_hour", 0) // _HOURS_PER_DAY))
+        differs = [name for name in ours if held[name] != ours[name]]
+        if differs:
+            said = "; ".join(f"its {name} is {held[name]}, that of the new one {ours[name]}" for name in differs)
+            raise DataError(
+                f"{partition.key}: the lake at {root} holds a simulated world with another truth: {said}. Worlds are not mixed: "
+                f"write into another lake root, or delete the folders symbol={world.instrument.symbol.lower()} of it"
+            )
+
+
+def _hour(world: World, number: int) -> list[tuple[WorldHour, list[Chunk]]]:
+    # The hour of each market without its events, and these as they go into the lake.
     day = world.start_day + timedelta(days=number // _HOURS_PER_DAY)
-    keys = [PartitionKey(VENUE, stream, world.instrument.symbol, day) for stream in Stream]
-    chunks = [chunk_of(key, _columns(hour, key.stream)) for key in keys]
-    return replace(hour, events=np.zeros(0, EVENT)), chunks
+    made = []
+    for member, hour in zip(world.members, world.together(number), strict=True):
+        chunks = [chunk_of(key, _columns(hour, key.stream)) for key in _keys(member, day)]
+        made.append((replace(hour, events=np.zeros(0, EVENT)), chunks))
+    return made
+
+
+def _keys(world: World, day: date) -> list[PartitionKey]:
+    return [PartitionKey(VENUE, stream, world.instrument.symbol, day) for stream in Stream]
 
 
 def _write_day(
-    world: World, day: date, hours: Iterator[tuple[WorldHour, list[Chunk]]], root: Path
+    world: World, day: date, hours: Iterator[list[tuple[WorldHour, list[Chunk]]]], root: Path
 ) -> tuple[TruthRecord, tuple[PartitionMeta, ...]]:
-    keys = [PartitionKey(VENUE, stream, world.instrument.symbol, day) for stream in Stream]
-    day_hours: list[WorldHour] = []
-    with PartitionsWriter(root, keys, simulated=True) as writer:
-        for hour, chunks in hours:
-            day_hours.append(hour)
-            while chunks:
-                writer.write(chunks.pop())
-        truth = world.truth(day_hours)
-        source = Source(f"world {world.scenario.name} seed {world.seed}", _recipe_hash(world, truth), "edgesmith-world")
-        metas = writer.commit(
-            source=source,
-            clock=ClockRecord("venue", "local"),
-            price_increment=world.instrument.tick_size,
-            qty_increment=world.instrument.lot_size,
-            truth=msgspec.json.decode(canonical_json(truth)),
-        )
-    return truth, metas
+    done: list[list[WorldHour]] = [[] for _ in world.members]
+    with PartitionsWriter(root, [key for member in world.members for key in _keys(member, day)], simulated=True) as writer:
+        for made in hours:
+            for own, (hour, chunks) in zip(done, made, strict=True):
+                own.append(hour)
+                while chunks:
+                    writer.write(chunks.pop())
+        truths = [member.truth(own) for member, own in zip(world.members, done, strict=True)]
+        described: dict[PartitionKey, Description] = {}
+        for member, truth in zip(world.members, truths, strict=True):
+            described |= dict.fromkeys(_keys(member, day), _description(member, truth))
+        metas = writer.commit(described)
+    return truths[-1], metas
+
+
+def _description(world: World, truth: TruthRecord) -> Description:
+    return Description(
+        source=Source(f"world {world.scenario.name} seed {world.seed}", _recipe_hash(world, truth), "edgesmith-world"),
+        clock=ClockRecord("venue", "local"),
+        price_increment=world.instrument.tick_size,
+        qty_increment=world.instrument.lot_size,
+        truth=msgspec.json.decode(canonical_json(truth)),
+    )
 
 
 def _columns(hour: WorldHour, stream: Stream) -> dict[str, NDArray[Any]]:

@@ -23,13 +23,14 @@ def locked_folder(folder: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _acquire(descriptor, folder, wait_s)
+        wait_for_lock(descriptor, folder, wait_s)
         yield
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, folder: Path, wait_s: float) -> None:
+def wait_for_lock(descriptor: int, path: Path, wait_s: float) -> None:
+    """Take the lock of an open file or folder; raises DataError when somebody else keeps it for `wait_s`."""
     clock, deadline_s = SystemClock(), monotonic_s() + wait_s
     while True:
         try:
@@ -37,7 +38,7 @@ def _acquire(descriptor: int, folder: Path, wait_s: float) -> None:
         except BlockingIOError:
             if monotonic_s() >= deadline_s:
                 raise DataError(
-                    f"{folder} was held by another writer for {wait_s:g} s; wait for that import to end (or end it) and try again"
+                    f"{path} was held by another writer for {wait_s:g} s; wait for that import to end (or end it) and try again"
                 ) from None
             clock.sleep_until_ns(clock.now_ns() + _LOCK_POLL_NS)
         else:
@@ -55,7 +56,7 @@ def write_together(files: Sequence[tuple[Path, Callable[[Path], None]]]) -> None
     try:
         for temporary, (_, write) in zip(temporaries, files, strict=True):
             write(temporary)
-            _sync(temporary)
+            sync(temporary)
         for temporary, (path, _) in zip(temporaries, files, strict=True):
             temporary.replace(path)
     except BaseException:
@@ -63,7 +64,7 @@ def write_together(files: Sequence[tuple[Path, Callable[[Path], None]]]) -> None
             temporary.unlink(missing_ok=True)
         raise
     for folder in dict.fromkeys(path.parent for path, _ in files):
-        _sync(folder)
+        sync(folder)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -72,7 +73,8 @@ def remove_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

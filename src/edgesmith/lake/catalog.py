@@ -11,6 +11,7 @@ import msgspec
 from edgesmith.domain.events import Stream
 from edgesmith.domain.units import parse_date
 from edgesmith.errors import CorruptDataError, EdgesmithError, InputError
+from edgesmith.lake.group_commit import finish_commits
 from edgesmith.lake.held import read_held
 from edgesmith.lake.schema import PartitionKey, PartitionMeta, parse_stream, read_meta
 
@@ -44,9 +45,10 @@ class Catalog:
     ) -> list[Partition]:
         """Return the partitions that match, by key; `start` and `end` are both included."""
         found = []
+        hidden = finish_commits(self.root)
         for key in self._keys(venue, stream, symbol):
-            if (start is None or key.day >= start) and (end is None or key.day <= end):
-                folder = key.folder(self.root)
+            folder = key.folder(self.root)
+            if (start is None or key.day >= start) and (end is None or key.day <= end) and folder not in hidden:
                 meta = read_meta(folder)
                 if meta is not None:
                     found.append(_partition(key, folder, meta))

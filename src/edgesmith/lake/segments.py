@@ -19,6 +19,7 @@ from edgesmith.errors import DataError, InputError
 from edgesmith.lake.atomic import locked_folder, remove_leftovers, write_atomically
 from edgesmith.lake.datafile import read_rows, write_data
 from edgesmith.lake.figures import Figures, figures_of
+from edgesmith.lake.group_commit import finish_commits
 from edgesmith.lake.held import check_not_held
 from edgesmith.lake.rows import Rows, checked_rows, ordered, united
 from edgesmith.lake.schema import (
@@ -72,6 +73,7 @@ def merge_partition(
     given = len(added["ts_event"])
     added = ordered(added, key.stream)
     folder = key.folder(root)
+    finish_commits(root)
     with locked_folder(folder):
         held = read_meta(folder)
         if held is None:

@@ -1,8 +1,7 @@
 """Write new partitions from chunks in order, several side by side, and put them in place together.
 
 Memory holds a chunk and a row group, however long the day. The files are those `merge_partition` writes for all rows at once,
-byte for byte. Partitions appear when all of them are whole on disk: their metas are renamed into place one right after the other.
-A crash in that last moment can leave some of them; writing the same again finds those as they should be and adds the others.
+byte for byte. Partitions appear together when all of them are whole on disk (`lake.group_commit`): a crash leaves all or none.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 
 from edgesmith.domain.units import format_ns
@@ -22,6 +22,7 @@ from edgesmith.errors import DataError, OrderingError
 from edgesmith.lake.atomic import TEMPORARY_PREFIX, locked_folder, remove_leftovers, write_together
 from edgesmith.lake.datafile import DataWriter
 from edgesmith.lake.figures import FiguresCounter
+from edgesmith.lake.group_commit import commit_together, finish_commits
 from edgesmith.lake.held import check_not_held
 from edgesmith.lake.rows import Rows, checked_rows, ordered
 from edgesmith.lake.schema import (
@@ -57,6 +58,16 @@ def chunk_of(key: PartitionKey, columns: Mapping[str, Any]) -> Chunk:
     return Chunk(key, ordered(checked_rows(key, columns), key.stream))
 
 
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What the meta of a partition says beside its figures; as for `merge_partition`."""
+
+    source: Source
+    clock: ClockRecord
+    price_increment: str | None = None
+    qty_increment: str | None = None
+    truth: dict[str, Any] | None = None
+
+
 class PartitionsWriter:
     """The partitions `keys` of the lake at `root`, held against other writers while the `with` block runs.
 
@@ -69,9 +80,11 @@ class PartitionsWriter:
         for key in self._parts:
             check_simulated(key, simulated)
             check_not_held(root, key)
+        self._root = root
         self._locks = ExitStack()
 
     def __enter__(self) -> PartitionsWriter:
+        finish_commits(self._root)
         with ExitStack() as locks:
             for part in self._parts.values():
                 locks.enter_context(locked_folder(part.folder))
@@ -88,23 +101,15 @@ class PartitionsWriter:
         if chunk.rows is not None:
             self._parts[chunk.key].write(chunk.rows)
 
-    def commit(
-        self,
-        *,
-        source: Source,
-        clock: ClockRecord,
-        price_increment: str | None = None,
-        qty_increment: str | None = None,
-        truth: dict[str, Any] | None = None,
-    ) -> tuple[PartitionMeta, ...]:
+    def commit(self, described: Mapping[PartitionKey, Description]) -> tuple[PartitionMeta, ...]:
         """Put all partitions in place, or none, and return their metas; what is there already must be the same rows."""
         parts = [part for part in self._parts.values() if part.finish()]
-        metas = [part.meta(source, clock, price_increment, qty_increment, truth) for part in parts]
-        described = list(zip(parts, metas, strict=True))
-        # Data first, metas last: each rename of a meta is the commit of its partition. Data that is there already is replaced by
-        # the same bytes, which mends a damaged file.
-        write_together([(part.folder / meta.data_file, part.move_data) for part, meta in described])
-        write_together([(part.folder / META_NAME, partial(_write_meta, meta)) for part, meta in described if meta != part.held])
+        metas = [part.meta(described[part.key]) for part in parts]
+        pairs = list(zip(parts, metas, strict=True))
+        # Data first, metas last. Data that is there already is replaced by the same bytes, which mends a damaged file.
+        write_together([(part.folder / meta.data_file, part.move_data) for part, meta in pairs])
+        named = [(part.folder / META_NAME, partial(_write_meta, meta)) for part, meta in pairs if meta != part.held]
+        commit_together(self._root, named)
         return tuple(metas)
 
 
@@ -147,16 +152,11 @@ class _Part:
         self._data.close()
         return True
 
-    def meta(
-        self,
-        source: Source,
-        clock: ClockRecord,
-        price_increment: str | None,
-        qty_increment: str | None,
-        truth: dict[str, Any] | None,
-    ) -> PartitionMeta:
+    def meta(self, said: Description) -> PartitionMeta:
         figures = self._figures.finish(self._written())
-        meta = new_meta(self.key, figures, self.held, source, clock, price_increment, qty_increment, truth)
+        meta = new_meta(
+            self.key, figures, self.held, said.source, said.clock, said.price_increment, said.qty_increment, said.truth
+        )
         if self.held is not None and self.held.content_sha256 != meta.content_sha256:
             raise DataError(
                 f"{self.key}: the lake holds other rows ({self.held.rows:,}; the new ones are {meta.rows:,}), expected none or "

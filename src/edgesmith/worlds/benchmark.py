@@ -23,6 +23,9 @@ _DAY_HOURS = 24
 # What to shift by for each bp within the horizon: not every draw hits, some shifts are posted late, and triggers cluster.
 _BOOK_GAIN, _BLOW_OUT_GAIN, _ABSORPTION_GAIN, _LEAD_GAIN, _PRODUCT_GAIN, _FLOW_GAIN = 2.05, 2.42, 0.89, 1.34, 2.35, 1.68
 
+# With what is left of P12 after cost, half a unit more than this one would pay for nothing.
+_IMPACT_BPS_PER_QTY = 50.0
+
 _BOOK = Region(feature="imbalance_ema", low=0.93, mirrored=True)
 _BLOWN_OUT = Region(
     feature="spread", low=0.95, within=(Cell(feature="imbalance_ema", params={"period": 1}, low=0.3, role="sign"),)
@@ -187,7 +190,9 @@ def _costly() -> tuple[Scenario, ...]:
             "P12",
             "the flow of trades, 12 bps, for the 0.1 on offer; impact eats the profit of more",
             (_on_book(12.0, _FLOW_GAIN, touch_qty_max=0.1, window_ms=3_000, **flow),),
-            (_claim("VALIDATED", horizon_ms=10_000, impact_bps_per_qty=52.5, **flow),),
+            (_claim("VALIDATED", horizon_ms=10_000, sized=True, **flow),),
+            lot_size="0.0001",
+            impact_bps_per_qty=_IMPACT_BPS_PER_QTY,
         ),
     )
 

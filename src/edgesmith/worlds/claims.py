@@ -15,6 +15,7 @@ from edgesmith.domain.events import KIND_BBO
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import BPS, NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS
 from edgesmith.errors import InputError
+from edgesmith.worlds.impact import impact_sums
 from edgesmith.worlds.plant import PlantedTape
 from edgesmith.worlds.regions import Cell, Region, decisions
 
@@ -45,6 +46,9 @@ VERDICTS: dict[Rung, Verdict] = {
 # Errors are taken over blocks this long, far beyond the memory of any observable here.
 BLOCK_NS = 5 * NS_PER_MINUTE
 _DIGITS = 6
+# Sizes a truth record lists, times the best one.
+_SIZES = (0.1, 0.5, 1.0, 1.5, 2.0)
+_UNSIZED: tuple[None, None, tuple[()]] = (None, None, ())
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,8 +66,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Which instants count, as in a plant; claims have their own.
     hours
         Only instants in these UTC hours count, if given.
-    impact_bps_per_qty
-        What each unit of base quantity adds to the cost of entering: with it comes a capacity.
+    sized
+        How much can be traded is part of the claim: the slope of price on volume is measured, and with it comes a capacity.
     """
 
     region: Region
@@ -76,17 +80,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     onset: bool = False
     by_leader: bool = False
     hours: tuple[int, ...] = ()
-    impact_bps_per_qty: float = 0.0
+    sized: bool = False
 
     def __post_init__(self) -> None:
         if self.side not in (1, -1) or self.horizon_ms < 1:
             raise InputError(
                 f"claim on {self.region.feature}: side {self.side} and horizon_ms {self.horizon_ms}, expected +-1 and >= 1"
             )
-        if self.latency_ms < 0 or self.every_ms < 1 or self.impact_bps_per_qty < 0.0:
+        if self.latency_ms < 0 or self.every_ms < 1:
             raise InputError(
-                f"claim on {self.region.feature}: latency_ms {self.latency_ms}, every_ms {self.every_ms}, impact_bps_per_qty "
-                f"{self.impact_bps_per_qty}; expected >= 0, >= 1, >= 0"
+                f"claim on {self.region.feature}: latency_ms {self.latency_ms}, every_ms {self.every_ms}; expected >= 0, >= 1"
             )
 
     @property
@@ -95,13 +98,22 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return VERDICTS[self.right]
 
 
+class SizeTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision earns with size `qty`."""
+
+    qty: float
+    net_bps: float
+
+
 class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
     """A claim with its numbers, all means over the decision instants inside the region, signed by the side.
 
     `planted_bps` is exact (the expectation over the plants' draws, given the tape); `drawn_bps` is what this tape got.
     `natural_bps` is the base tape's own forward return, an estimate with standard error `natural_error_bps`. `cost_bps` is a
-    taker's round trip at the instrument's fees plus half the spread on the way in and half on the way out. With an impact,
-    `capacity_qty` is the size at which the profit is largest.
+    taker's round trip at the instrument's fees plus half the spread on the way in and half on the way out.
+
+    Of a claim with sizes, `impact_bps_per_qty` is the slope of the mid price on signed volume, by seconds, before planting.
+    Entering with size q earns net(q) = gross - cost - impact x q, listed in `net_by_qty`; q net(q) is largest at `capacity_qty`.
     """
 
     feature: str
@@ -127,15 +139,20 @@ class ClaimTruth(msgspec.Struct, frozen=True, kw_only=True):
     natural_error_bps: float
     gross_bps: float
     cost_bps: float
-    impact_bps_per_qty: float
+    impact_bps_per_qty: float | None
     capacity_qty: float | None
+    net_by_qty: tuple[SizeTruth, ...]
 
 
 @dataclass(frozen=True)
 class ClaimTally:
-    """Sums over one tape by block, columns: decisions, planted, drawn, natural, spread (bps); tallies of tapes concatenate."""
+    """Sums over one tape by block, columns: decisions, planted, drawn, natural, spread (bps); tallies of tapes concatenate.
+
+    `impact` are the sums of `worlds.impact` over the tape, which add.
+    """
 
     sums: NDArray[np.float64]
+    impact: NDArray[np.float64]
 
 
 def tally(
@@ -166,7 +183,8 @@ def tally(
         scale * _change(mid, now, then),
         (spread[now] + spread[then]) / (2.0 * BPS * mid[now]),
     )
-    return ClaimTally(np.stack([np.bincount(blocks, part, minlength=count) for part in parts], axis=1))
+    sums = np.stack([np.bincount(blocks, part, minlength=count) for part in parts], axis=1)
+    return ClaimTally(sums.astype(np.float64), impact_sums(base) if claim.sized else np.zeros(2))
 
 
 def _change(series: NDArray[Any], now: NDArray[np.int64], then: NDArray[np.int64]) -> NDArray[Any]:
@@ -181,8 +199,8 @@ def truth_of(claim: Claim, tallies: Sequence[ClaimTally], instrument: Instrument
     residual = sums[:, 3] - sums[:, 0] * natural / count
     gross = 0.0 if claim.basis == "symmetry" else (planted + natural) / count
     cost = 2.0 * instrument.taker_fee_ratio / BPS + spread / count
-    impact = claim.impact_bps_per_qty
     region = claim.region
+    impact, capacity, sizes = _sizes(gross - cost, np.sum([part.impact for part in tallies], axis=0)) if claim.sized else _UNSIZED
     return ClaimTruth(
         feature=region.feature,
         params=dict(region.spec.params),
@@ -208,5 +226,16 @@ def truth_of(claim: Claim, tallies: Sequence[ClaimTally], instrument: Instrument
         gross_bps=round(gross, _DIGITS),
         cost_bps=round(cost, _DIGITS),
         impact_bps_per_qty=impact,
-        capacity_qty=round(max(gross - cost, 0.0) / (2.0 * impact), _DIGITS) if impact else None,
+        capacity_qty=capacity,
+        net_by_qty=sizes,
     )
+
+
+def _sizes(edge_bps: float, impact: NDArray[np.float64]) -> tuple[float | None, float | None, tuple[SizeTruth, ...]]:
+    slope = float(impact[0] / impact[1]) if impact[1] else 0.0
+    if slope <= 0.0:
+        return _UNSIZED
+    best = max(edge_bps, 0.0) / (2.0 * slope)
+    qtys = [share * best for share in _SIZES] if best else []
+    sizes = (SizeTruth(qty=round(qty, _DIGITS), net_bps=round(edge_bps - slope * qty, _DIGITS)) for qty in qtys)
+    return round(slope, _DIGITS), round(best, _DIGITS), tuple(sizes)

@@ -73,8 +73,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             events,
             self.start_ns + hour * NS_PER_HOUR,
             NS_PER_HOUR,
-            self._opening_ticks(hour),
-            self._opening_ticks(hour + 1),
+            self.opening_ticks(hour),
+            self.opening_ticks(hour + 1),
             self.instrument,
         )
         return events
@@ -87,12 +87,17 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _day(self, hour: int) -> int:
         return (self.start_ns + hour * NS_PER_HOUR) // NS_PER_DAY
 
-    def _opening_ticks(self, hour: int) -> int:
+    def opening_ticks(self, hour: int) -> int:
+        """Return the bid, in ticks, that an hour opens at."""
         p = self.parameters
         opening = p.opening_price
         if self.drift_hour_bps:
             opening *= math.exp(BPS * self.drift_hour_bps * sum(map(self.trend_sign, range(hour))))
         return opening_ticks(self.key, hour, opening, p.volatility_hour_bps, Grid.of(self.instrument.tick_size))
+
+    def log_path(self, hour: int) -> float:
+        """Return how far, in logs, the opening of an hour is from that of hour 0."""
+        return math.log(self.opening_ticks(hour) / self.opening_ticks(0))
 
     def _simulated(self, hour: int) -> NDArray[Any]:
         # Bursts make the number of rows uncertain; a second try with more room gives the same events.

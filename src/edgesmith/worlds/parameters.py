@@ -105,7 +105,7 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 raise InputError(f"tape parameter {name} was {value}, expected > 0")
             if name in _PROBABILITIES and value > 1.0:
                 raise InputError(f"tape parameter {name} was {value}, expected a probability in 0..1")
-        if not (self.stamp_ms >= STAMP_MS_MIN and NS_PER_HOUR % max(1, round(self.stamp_ms * NS_PER_MS)) == 0):
+        if not (self.stamp_ms >= STAMP_MS_MIN and NS_PER_HOUR % self.stamp_ns == 0):
             raise InputError(
                 f"tape parameter stamp_ms was {self.stamp_ms}, expected 0.000001 (a nanosecond) or more, dividing an hour"
             )
@@ -124,6 +124,11 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def branching_ratio(self) -> float:
         """Return the mean number of children of an action; below 1 or the clock explodes."""
         return self.fast_branching_ratio + self.medium_branching_ratio + self.slow_branching_ratio
+
+    @property
+    def stamp_ns(self) -> int:
+        """Return what the venue's stamps are whole multiples of, in nanoseconds."""
+        return max(1, round(self.stamp_ms * NS_PER_MS))
 
     def at_rate(self, rate: float) -> TapeParameters:
         """Return the same market, `rate` times as busy, its hourly volatility following the square root."""

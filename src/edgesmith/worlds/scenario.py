@@ -11,9 +11,11 @@ from typing import Literal
 
 import msgspec
 
+from edgesmith.domain.instruments import ContractKind
 from edgesmith.errors import InputError
 from edgesmith.worlds.claims import Claim
 from edgesmith.worlds.feeds import find_feed
+from edgesmith.worlds.links import Link
 from edgesmith.worlds.parameters import TapeParameters
 from edgesmith.worlds.plant import Plant
 from edgesmith.worlds.traps import find_trap
@@ -39,7 +41,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Parameters
     ----------
     group
-        "P" plants an edge, "N" is a null, "T" a trap for a method that looks ahead, "demo" is for showing.
+        "P" plants an edge, "N" is a null, "T" a trap for a method that looks ahead, "M" has several markets, "demo" is for
+        showing.
     rate
         Multiplies the activity of the market (1 is about 190 quotes and 65 trades a second).
     chimera
@@ -50,6 +53,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The level of `worlds.feeds`: what happens between the venue and the recorder.
     leader
         Another market of the same world, made before this one; plants and claims may look at it.
+    companions
+        Further markets of the same world.
+    own_share, links
+        The price is this part of its own path and copies of those of other markets of the world (`worlds.links`).
+    impact_bps_per_qty
+        Every trade moves the price its way, by so much for each unit of base quantity (`worlds.impact`).
     trap
         The leaking column or join of `worlds.traps` that belongs to this world.
     """
@@ -57,7 +66,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     summary: str
     symbol: str
-    group: Literal["demo", "P", "N", "T"] = "demo"
+    group: Literal["demo", "P", "N", "T", "M"] = "demo"
     plants: tuple[Plant, ...] = ()
     claims: tuple[Claim, ...] = ()
     parameters: TapeParameters = CALM
@@ -71,6 +80,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drift_hour_bps: float = 0.0
     feed: str = "off"
     leader: Scenario | None = None
+    companions: tuple[Scenario, ...] = ()
+    kind: ContractKind = ContractKind.LINEAR
+    own_share: float = 1.0
+    links: tuple[Link, ...] = ()
+    impact_bps_per_qty: float = 0.0
     trap: str = ""
 
     def __post_init__(self) -> None:
@@ -80,8 +94,22 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise InputError(f"scenario {self.name}: drift_hour_bps was {self.drift_hour_bps}, expected -1000..1000")
         if self.leader is None and (any(item.by_leader for item in self.plants) or any(one.by_leader for one in self.claims)):
             raise InputError(f"scenario {self.name}: a plant or claim looks at a leader, expected a leader")
-        if self.leader is not None and (self.leader.plants or self.leader.leader):
-            raise InputError(f"scenario {self.name}: the leader has plants or a leader of its own, expected a plain market")
+        for other in self.others:
+            if other.plants or other.others:
+                raise InputError(f"scenario {self.name}: {other.symbol} has plants or others of its own, expected a plain market")
+        if not 0.0 <= self.impact_bps_per_qty <= 10_000.0:
+            raise InputError(f"scenario {self.name}: impact_bps_per_qty was {self.impact_bps_per_qty}, expected 0..10000")
+        if not 0.0 < self.own_share <= 1.0 or (self.own_share < 1.0 and not self.links):
+            raise InputError(
+                f"scenario {self.name}: own_share was {self.own_share}, expected 1, or with links above 0 and at most 1"
+            )
+        if self.chimera and (self.links or self.impact_bps_per_qty):
+            raise InputError(f"scenario {self.name}: a chimera has links or impact, expected neither: they would make it no null")
         find_feed(self.feed)
         if self.trap:
             find_trap(self.trap)
+
+    @property
+    def others(self) -> tuple[Scenario, ...]:
+        """Return the other markets of the world, the leader first."""
+        return (*(() if self.leader is None else (self.leader,)), *self.companions)

@@ -18,6 +18,7 @@ from edgesmith.worlds.claims import Claim
 from edgesmith.worlds.plant import Plant
 from edgesmith.worlds.regions import Region
 from edgesmith.worlds.scenario import Scenario
+from edgesmith.worlds.several import SEVERAL
 
 RELEASE_SEEDS = range(900_000, 1_000_000)
 
@@ -68,7 +69,7 @@ _SCENARIOS = (
         claims=(_BOOK_TRADABLE, _VOLATILITY_NOTHING),
     ),
 )
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*_SCENARIOS, *BENCHMARK)}
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*_SCENARIOS, *SEVERAL, *BENCHMARK)}
 
 
 def find_scenario(name: str) -> Scenario:
