@@ -1,0 +1,165 @@
+"""The page on one edge: the claim, the verdict with the numbers that decided, the curves and the splits behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgesmith.domain.units import NS_PER_DAY
+from edgesmith.edges.report.plots import band_plot
+from edgesmith.edges.validation.card import EdgeCard, Walk
+from edgesmith.edges.validation.curves import Point
+from edgesmith.edges.validation.gates import Gates
+from edgesmith.edges.verdict import Verdict
+from edgesmith.trading.report import formats
+from edgesmith.trading.report.features_plots import interval_plot
+from edgesmith.trading.report.page import render_page, write_page
+
+STYLES = {
+    Verdict.VALIDATED: "strong",
+    Verdict.CANDIDATE: "strong",
+    Verdict.REJECT_DECAYED: "half",
+    Verdict.REJECT_UNSTABLE: "half",
+    Verdict.REJECT_COST: "half",
+    Verdict.REJECT_NULL: "",
+    Verdict.INSUFFICIENT: "faint",
+    Verdict.LEAK: "faint",
+}
+# Fees per side, in and out in bps, that an edge is held against.
+FEE_LADDER_BPS = ((0.0, 0.0), (0.0, 1.7), (1.7, 1.7), (2.5, 2.5), (2.0, 5.0), (5.0, 5.0))
+NO_CHART: dict[str, Any] = {"currency": "", "equity_start": None, "curve": None, "panes": [], "lines": []}
+
+
+def write_card(card: EdgeCard, gates: Gates, path: Path, *, simulated: bool, truth: str | None = None) -> Path:
+    """Write the page on `card` to `path`; `truth` is what a world says of it. The same card gives the same bytes."""
+    from edgesmith import __version__
+
+    view = card_view(card, gates)
+    page = render_page("edge_card.html.j2", NO_CHART, edgesmith_version=__version__, simulated=simulated, truth=truth, **view)
+    return write_page(path, page)
+
+
+def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
+    """Return what the template shows."""
+    spec, found = card.spec, card.findings
+    return {
+        "title": f"{spec.edge_id}: {'buy' if spec.side > 0 else 'sell'} {spec.symbol}",
+        "claim": spec.sentence,
+        "verdict": card.verdict.value,
+        "tone": STYLES[card.verdict],
+        "sentence": card.sentence,
+        "subtitle": [
+            f"validated on {formats.instant(card.first_ns)} to {formats.instant(card.last_ns)} UTC",
+            f"{formats.count(card.trials)} candidates tried on this data",
+        ],
+        "cards": _headline(card),
+        "gates": _gates(card, gates),
+        "response": band_plot(card.response_curve, gross=True, label=formats.duration),
+        "latency": band_plot(card.latency_curve, gross=False, label=formats.duration),
+        "days": _groups(card.by_day, lambda at: formats.instant(at)[:10]),
+        "hours": _groups(card.by_hour, lambda at: f"{at:02d} to {(at + 1) % 24:02d} h"),
+        "regimes": _groups(card.by_regime, lambda at: f"regime {at}"),
+        "walks": [_walk("everything before", card.anchored), _walk("the part before", card.rolling)],
+        "lives": [_life(row.kind, row.value_ns, row.low_ns, row.high_ns) for row in card.half_lives],
+        "ladder": _ladder(card),
+        "paths": [formats.bps(value) for value in card.cpcv_path_net_bps],
+        "identity": [
+            ("Edge", spec.edge_id),
+            ("Trigger", str(spec.trigger)),
+            ("Horizon, latency", f"{formats.duration(spec.horizon_ns)}, {formats.duration(spec.latency_ns)}"),
+            ("Entry, exit", f"{spec.entry}, {spec.exit.kind}"),
+            ("Fees in and out", f"{spec.fee_in_bps:g} and {spec.fee_out_bps:g} bps ({spec.cost_tier})"),
+            ("Rows, blocks", f"{formats.count(found.onsets)} trades, {formats.count(found.blocks)} blocks of time"),
+            ("Content of the claim", spec.spec_hash),
+        ],
+    }
+
+
+def _headline(card: EdgeCard) -> list[tuple[str, str, str]]:
+    found = card.findings
+    low = formats.bps(found.net_low_bps)
+    return [
+        ("Net per trade", formats.bps(found.net_bps), f"at least {low} with 95 % confidence"),
+        ("Gross, cost", formats.bps(found.gross_bps), f"fees {formats.bps(found.cost_bps, signed=False)}"),
+        ("Break-even fee", formats.bps(found.break_even_fee_bps), "a side, at the lower end"),
+        ("Trades a day", formats.number(card.trades_per_day, 1), f"{formats.percent(card.hit_ratio, 0)} with a profit"),
+        ("Capacity", formats.money(card.capacity_usd, "USD"), "notional that earns most, capped"),
+        ("At least a day", formats.money(card.net_low_usd_per_day, "USD"), "lower end, at that capacity"),
+    ]
+
+
+def _gates(card: EdgeCard, gates: Gates) -> list[tuple[str, str, str, bool | None]]:
+    found = card.findings
+
+    def passed(value: float | None, bar: float, *, above: bool) -> bool | None:
+        return None if value is None else (value >= bar if above else value <= bar)
+
+    number, percent, bps = formats.number, formats.percent, formats.bps
+    rows: list[tuple[str, float | None, float, bool, Any]] = [
+        ("Differs from other times, p", found.p_excess, gates.alpha, False, lambda v: number(v, 4)),
+        ("No profit, p", found.p_net, gates.alpha, False, lambda v: number(v, 4)),
+        ("Net, lower end", found.net_low_bps, 0.0, True, bps),
+        (f"Net at {gates.latency_stress:g} x latency, lower end", found.stressed_net_low_bps, 0.0, True, bps),
+        ("Walk forward, lower end", found.walk_forward_low_bps, 0.0, True, bps),
+        ("Probability of overfitting", found.pbo, gates.pbo_max, False, number),
+        ("Without the best day", found.without_best_day_bps, 0.0, True, bps),
+        ("Days with a profit", found.positive_days_ratio, gates.positive_days_min, True, lambda v: percent(v, 0)),
+        ("Deflated Sharpe", found.dsr, gates.dsr_min, True, lambda v: number(v, 3)),
+        ("Trades", found.onsets, gates.onsets_min, True, formats.count),
+        ("Days", found.days, gates.days_min, True, formats.count),
+    ]
+    return [
+        (name, show(value), f"{'at least' if above else 'at most'} {show(bar)}", passed(value, bar, above=above))
+        for name, value, bar, above, show in rows
+    ]
+
+
+def _groups(points: tuple[Point, ...], name: Any) -> dict[str, Any] | None:
+    if len(points) < 2:
+        return None
+    rows = [
+        (name(point.at), point.net_bps, point.net_low_bps, point.net_high_bps, f"{formats.count(point.n)} rows")
+        for point in points
+    ]
+    return interval_plot(rows, decimals=1)
+
+
+def _walk(name: str, walk: Walk | None) -> tuple[str, ...]:
+    if walk is None:
+        return (name, *[formats.UNKNOWN] * 4)
+    ends = f"{formats.bps(walk.net_low_bps)} to {formats.bps(walk.net_high_bps)}"
+    return (
+        name,
+        formats.bps(walk.net_bps),
+        ends,
+        f"{walk.positive_folds} of {walk.folds}",
+        f"{walk.same_cell_folds} of {walk.folds}",
+    )
+
+
+def _life(kind: str, value: float | None, low: float | None, high: float | None) -> tuple[str, str, str]:
+    if value is None:
+        return kind, "not identifiable", ""
+    until = "no end in sight" if high is None else _span(high)
+    return kind, _span(value), f"{_span(low or 0.0)} to {until}"
+
+
+def _span(ns: float) -> str:
+    return f"{ns / NS_PER_DAY:.1f} days" if ns >= NS_PER_DAY else formats.duration(round(ns))
+
+
+def _ladder(card: EdgeCard) -> list[tuple[str, str, str, bool | None]]:
+    found, spec = card.findings, card.spec
+    if found.net_bps is None or found.net_low_bps is None:
+        return []
+    paid = spec.fee_in_bps + spec.fee_out_bps
+    tiers = sorted({*FEE_LADDER_BPS, (spec.fee_in_bps, spec.fee_out_bps)}, key=sum)
+    return [
+        (
+            f"{fee_in:g} + {fee_out:g} bps{' (assumed)' if (fee_in, fee_out) == (spec.fee_in_bps, spec.fee_out_bps) else ''}",
+            formats.bps(found.net_bps + paid - fee_in - fee_out),
+            formats.bps(found.net_low_bps + paid - fee_in - fee_out),
+            found.net_low_bps + paid - fee_in - fee_out > 0.0,
+        )
+        for fee_in, fee_out in tiers
+    ]
