@@ -100,6 +100,6 @@ def test_it_says_what_to_do() -> None:
     trigger = Trigger(bounds=(A, Bound(feature="c()", missing=True)), regimes=(0, 2), leader="BUSDT")
     text = spec(side=-1, trigger=trigger, exit=stop, regimes_hash="r").sentence
     assert text == (
-        "sell simulated:AUSDT 50 ms after a(window=3) >= 1 and a(window=3) < 2 and c() is missing of BUSDT in regime 0 or 2, "
+        "sell simulated:AUSDT 50 ms after 1 <= a(window=3) < 2 and c() is missing of BUSDT in regime 0 or 2, "
         "taking, and hold for 5 s or to a stop of 2.5 volatility units"
     )

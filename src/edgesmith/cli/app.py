@@ -8,7 +8,22 @@ from collections.abc import Sequence
 
 import typer
 
-from edgesmith.cli import analyze, backtest, demo, discover, features, lake, replay, report, sweep, world_facts, worlds
+from edgesmith.cli import (
+    analyze,
+    backtest,
+    demo,
+    discover,
+    edges,
+    features,
+    lake,
+    replay,
+    report,
+    sweep,
+    trials,
+    vault,
+    world_facts,
+    worlds,
+)
 from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
@@ -33,6 +48,9 @@ app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth
 app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)
 app.command("discover")(discover.discover_command)
+app.add_typer(edges.app, name="edges", help="List edges and what is known about them.")
+app.add_typer(vault.app, name="vault", help="Keep the last days of the lake for one sealed question per edge.")
+app.command("trials")(trials.trials_command)
 app.command("report")(report.report_command)
 app.command("runs")(report.runs_command)
 app.command("demo")(demo.demo_command)

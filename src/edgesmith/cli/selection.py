@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 LakeOption = Annotated[Path, typer.Option("--lake", envvar="EDGESMITH_LAKE", help="Folder of the lake.")]
 RunsOption = Annotated[Path, typer.Option("--runs", envvar="EDGESMITH_RUNS", help="Folder runs are written to.")]
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry", envvar="EDGESMITH_REGISTRY", help="URL of the registry of edges; edges.db beside the runs by default."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 VenueOption = Annotated[str, typer.Option("--venue", help="Exchange (binance, bybit, okx), venue (binance_usdm) or simulated.")]
 MarketOption = Annotated[str | None, typer.Option("--market", help="Market of the exchange: usdm, spot, coinm, linear, swap.")]

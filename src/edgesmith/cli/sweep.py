@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +13,13 @@ from edgesmith.cli.backtest import engine_config
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
 from edgesmith.cli.selection import (
     DEFAULT_LAKE,
+    DEFAULT_RUNS,
     DateOption,
     EndOption,
     JsonOption,
     LakeOption,
     MarketOption,
+    RunsOption,
     StartOption,
     SymbolsOption,
     VenueOption,
@@ -25,6 +28,8 @@ from edgesmith.cli.selection import (
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
+    from edgesmith.lake.catalog import Partition
+    from edgesmith.trading.engine import EngineConfig
     from edgesmith.trading.strategy import Strategy
 
 # A grid beyond this is a typo or a search, and a search has to count its trials.
@@ -48,6 +53,7 @@ def sweep_command(
     equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0,
     workers: Annotated[int, typer.Option("--workers", help="Threads.")] = 2,
     lake: LakeOption = DEFAULT_LAKE,
+    runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Run a compiled strategy under every combination of settings; the best of many is no evidence, and the table says so."""
@@ -67,6 +73,7 @@ def sweep_command(
     config = engine_config(execution=execution, risk=not no_risk, equity=equity, ordering="strict", on_error="fail_fast", seed=0)
     partitions = choose(lake, venue, market, symbol, date, start, end)
     replay = Replay(partitions)
+    looked = _count(runs, partitions, replay.fingerprint, strategies, config)
     with progress(f"sweep of {len(grid)}", "runs") as advance:
         found = sweep(
             load_events(replay),
@@ -83,6 +90,23 @@ def sweep_command(
         print_json([{"settings": settings, "metrics": metrics} for settings, metrics in zip(grid, found, strict=True)])
         return
     _show(grid, found)
+    typer.echo(f"{looked:,} trials on this data so far, these included (`edgesmith trials`)")
+
+
+def _count(
+    runs: Path, partitions: Sequence[Partition], fingerprint: str, strategies: Sequence[Strategy], config: EngineConfig
+) -> int:
+    # A sweep is a search: its runs are trials, written down before the first of them is seen.
+    import msgspec
+
+    from edgesmith.canonical import content_hash
+    from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
+    from edgesmith.trading.manifest import strategy_identity
+
+    ledger, data = TrialLedger(runs / LEDGER_NAME), data_uses(partitions)
+    cells = content_hash([[strategy_identity(one) for one in strategies], msgspec.to_builtins(config)])
+    ledger.record(kind="sweep", data_fingerprint=fingerprint, cells_hash=cells, trials=len(strategies), data=data)
+    return ledger.account(data).trials_total
 
 
 def _show(grid: list[dict[str, str]], found: list[dict[str, Any]]) -> None:

@@ -58,12 +58,14 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise InputError(f"{self.feature}: the interval {self.low}..{self.high} was empty, expected low < high")
 
     def __str__(self) -> str:
-        """Return the bound as a condition, `imbalance >= 0.2 and imbalance < 0.4`."""
+        """Return the bound as a condition, `0.2 <= imbalance() < 0.4`."""
         if self.missing:
             return f"{self.feature} is missing"
-        parts = [f"{self.feature} >= {self.low:.12g}"] if self.low is not None else []
-        parts += [f"{self.feature} < {self.high:.12g}"] if self.high is not None else []
-        return " and ".join(parts) or f"{self.feature} is present"
+        if self.low is not None and self.high is not None:
+            return f"{self.low:.12g} <= {self.feature} < {self.high:.12g}"
+        if self.low is not None:
+            return f"{self.feature} >= {self.low:.12g}"
+        return f"{self.feature} is present" if self.high is None else f"{self.feature} < {self.high:.12g}"
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from edgesmith.features.program import Program
 from edgesmith.features.text import parse_feature
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.replay import Replay
+from edgesmith.trading.backtest import Progress
 
 FLIPS = 9_999
 SEED = 1
@@ -30,7 +31,10 @@ Floats = NDArray[np.float64]
 
 
 class FrozenEvaluator:
-    """Trades the edge through the real engine and tests the block sums of its trades."""
+    """Trades the edge through the real engine and tests the block sums of its trades; `progress` hears of the events read."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
 
     @property
     def name(self) -> str:
@@ -65,7 +69,7 @@ class FrozenEvaluator:
         used = [one for one in partitions if one.key.stream in STREAMS]
         first_ns, last_ns = min(one.meta.ts_recv_min for one in used), max(one.meta.ts_recv_max for one in used)
         block_ns = block_length_ns(spec.horizon_ns, last_ns - first_ns)
-        result = frozen.frozen_replay(used, spec, block_ns=block_ns, seed=SEED)
+        result = frozen.frozen_replay(used, spec, block_ns=block_ns, seed=SEED, progress=self._progress)
         trades = result.trades
         count = len(trades.ts_ns)
         blocks, place = np.unique(trades.ts_ns // block_ns, return_inverse=True)

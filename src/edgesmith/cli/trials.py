@@ -1,0 +1,100 @@
+"""`edgesmith trials`: every look at data, and what is left to spend on the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgesmith.cli.output import number, print_json, print_table
+from edgesmith.cli.report import find_run
+from edgesmith.cli.selection import (
+    DEFAULT_LAKE,
+    DEFAULT_RUNS,
+    DateOption,
+    EndOption,
+    JsonOption,
+    LakeOption,
+    MarketOption,
+    RunsOption,
+    StartOption,
+    VenueOption,
+    choose,
+)
+from edgesmith.domain.units import format_ns
+from edgesmith.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesmith.edges.trials import DataUse, Look, TrialLedger
+
+
+def trials_command(
+    run: Annotated[str | None, typer.Option("--run", help="Only looks at data that this run looked at.")] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Only looks at data of this symbol in the lake.")] = None,
+    venue: VenueOption = "binance",
+    market: MarketOption = None,
+    date: DateOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    runs: RunsOption = DEFAULT_RUNS,
+    as_json: JsonOption = False,
+) -> None:
+    """List looks at data: cells counted, level granted to each, outcome, and the level the next look there would get."""
+    from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
+
+    if run is not None and symbol is not None:
+        raise InputError("--run was given together with --symbol; give one or the other")
+    ledger = TrialLedger(runs / LEDGER_NAME)
+    data: tuple[DataUse, ...] | None = None
+    if run is not None:
+        data = _data_of(run, runs, ledger)
+    elif symbol is not None:
+        data = data_uses(choose(lake, venue, market, [symbol], date, start, end))
+    account, head = ledger.account(data), ledger.head()
+    if as_json:
+        print_json({"account": account, "head": head})
+        return
+    if not account.looks:
+        typer.echo(f"nobody has looked at {'this data' if data is not None else 'any data'} yet, says {runs / LEDGER_NAME}")
+        return
+    columns = ("#", "kind", "data", "cells", "level", "p", "found")
+    title = (
+        f"{runs / LEDGER_NAME}: {account.trials_total:,} cells in {len(account.looks):,} look{'s' * (len(account.looks) != 1)}"
+    )
+    print_table(title, columns, [_row(one) for one in account.looks], right=("#", "cells", "level", "p"), whole=("kind",))
+    typer.echo(
+        f"the next look at {'this data' if data is not None else 'data that all of these saw'} gets level "
+        f"{account.level_next:.5f}; alpha wealth left: {account.wealth_left:.5f}"
+    )
+    typer.echo("found: p is within its level (LORD++); 'e-BH': it stands under any dependence too; '-': not settled")
+    if head is not None:
+        typer.echo(f"{head.sequence + 1:,} records, all hashes right; the last is {head.record_hash}")
+
+
+def _data_of(run: str, runs: Path, ledger: TrialLedger) -> tuple[DataUse, ...] | None:
+    import msgspec
+
+    folder = find_run(run, runs)
+    manifest: dict[str, Any] = msgspec.json.decode((folder / "manifest.json").read_bytes())
+    fingerprint = manifest["data"]["fingerprint"]
+    looks = [one for one in ledger.records() if one.data_fingerprint == fingerprint]
+    if not looks:
+        raise InputError(f"run {folder.name} is in no look of the ledger in {runs}; only searches and sweeps are counted")
+    return looks[-1].data
+
+
+def _row(one: Look) -> tuple[object, ...]:
+    record = one.record
+    outcome = "-" if one.p is None else ("yes, e-BH" if one.stands_e_bh else "yes") if one.found else "no"
+    level = "-" if record.level is None else f"{record.level:.5f}"
+    return record.sequence + 1, record.kind, _data_words(record.data), f"{record.trials:,}", level, number(one.p, 4), outcome
+
+
+def _data_words(data: tuple[DataUse, ...] | None) -> str:
+    if not data:
+        return "not recorded: counts everywhere"
+    first = data[0]
+    more = f" and {len(data) - 1} more" if len(data) > 1 else ""
+    return f"{first.instrument} {format_ns(first.first_ns)[:16]} to {format_ns(first.last_ns)[:16]}{more}"

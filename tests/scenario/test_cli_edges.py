@@ -1,0 +1,106 @@
+"""`edgesmith edges`, `trials` and `vault` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import DAY, put, random_columns
+from builders_edges import evidence, spec
+from edgesmith.cli.app import run
+from edgesmith.domain.events import Stream
+from edgesmith.domain.units import ns_of_date
+from edgesmith.edges.edge import Bound, Trigger
+from edgesmith.edges.registry import EdgeRegistry, sqlite_url
+
+EDGE = spec(
+    venue="binance_usdm",
+    symbol="BTCUSDT",
+    trigger=Trigger(
+        bounds=(Bound(feature="imbalance_ema(period=20)", low=0.3), Bound(feature="spread()", low=0.05, high=0.35)),
+    ),
+    horizon_ns=2_000_000_000,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for offset in range(3):
+        day = DAY + timedelta(days=offset)
+        columns = random_columns(Stream.BBO, 3_000, seed=offset, start_ns=ns_of_date(day) + 3_600_000_000_000)
+        put(tmp_path / "data", Stream.BBO, columns, day=day)
+    registry = EdgeRegistry(sqlite_url(tmp_path / "runs"))
+    registry.record([(EDGE, evidence(EDGE.edge_id, details={"half_life_response_ns": 3_200_000_000, "by_day": [1.0, 2.0]}))])
+    registry.close()
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert run(words) == code
+    captured = capsys.readouterr()
+    if code == 0:
+        lines = [line for line in captured.out.splitlines() if "─" in line or "  " in line.strip()]
+        assert all(len(line) <= 100 for line in lines), captured.out
+    return captured.out if code == 0 else captured.err
+
+
+def data(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(told(capsys, *words, "--json"))
+
+
+def test_an_edge_from_the_registry_to_the_vault(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert EDGE.edge_id in told(capsys, "edges", "ls") and "0.05 <= spread() < 0.35" in told(capsys, "edges", "ls").replace(
+        "\n", ""
+    )
+    assert "half life response" in told(capsys, "edges", "show", EDGE.edge_id[:9])
+    assert "no edges that match" in told(capsys, "edges", "ls", "--verdict", "validated")
+    assert "has no vault" in told(capsys, "vault", "ls")
+    assert "2024-08-10 to 2024-08-10" in told(capsys, "vault", "init", "--days", "1")
+    assert [one["day"] for one in data(capsys, "lake", "ls")] == ["2024-08-08", "2024-08-09"]
+    opened = data(capsys, "vault", "open", EDGE.edge_id, "--n-min", "1")
+    assert opened["seal"]["spec_hash"] == EDGE.spec_hash and opened["again"] is False
+    assert "the vault answers once" in told(capsys, "vault", "open", EDGE.edge_id)
+    shown = data(capsys, "edges", "show", EDGE.edge_id)
+    assert [one["stage"] for one in shown["evidence"]] == ["discovery", "vault"]
+    assert data(capsys, "edges", "ls")[0]["verdict"] == opened["result"]["verdict"]
+    assert opened["result"]["verdict"] in told(capsys, "vault", "ls")
+    assert len(data(capsys, "vault", "ls")["seals"]) == 1
+    assert "in the lake again" in told(capsys, "vault", "close", "--reason", "enough")
+    assert len(data(capsys, "lake", "ls")) == 3
+
+
+def test_a_sweep_is_counted_once_and_bars_the_vault(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nobody has looked at any data yet" in told(capsys, "trials")
+    sweep = ("sweep", "--symbol", "BTCUSDT", "--market", "usdm", "--over", "cooldown_events=10:30:10")
+    for _ in range(2):
+        assert "3 trials on this data so far" in told(capsys, *sweep)
+    account = data(capsys, "trials")["account"]
+    assert account["trials_total"] == 3 and len(account["looks"]) == 1 and account["looks"][0]["record"]["kind"] == "sweep"
+    assert "not settled" in told(capsys, "trials", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
+    assert "no longer unseen" in told(capsys, "vault", "init", "--days", "1", code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("edges", "ls", "--verdict", "good"), 2, "possible: CANDIDATE"),
+        (("edges", "show", "edge_zz"), 2, "unknown edge 'edge_zz'"),
+        (("edges", "ls", "--registry", "mysql://x/y"), 2, "possible: postgresql, sqlite"),
+        (("vault", "open", EDGE.edge_id), 2, "edgesmith vault init"),
+        (("vault", "init", "--days", "0"), 2, "at least 1"),
+        (("vault", "close", "--reason", "x"), 2, "no generation"),
+        (("trials", "--run", "a", "--symbol", "b"), 2, "one or the other"),
+    ],
+)
+def test_errors_are_one_line_that_teaches(
+    place: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, said: str
+) -> None:
+    line = told(capsys, *words, code=code)
+    assert said in line and line.count("\n") == 1
