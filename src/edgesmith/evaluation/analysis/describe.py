@@ -58,7 +58,7 @@ def lagged_products(
     """Write how many pairs of rows lie exactly `lag_ns` apart, the sum of their products, and those of the squares of each."""
     n, product, square, later = 0.0, 0.0, 0.0, 0.0
     for i in range(values.shape[0] - lag):
-        x, y = values[i] - center, values[i + lag] - center
+        x, y = float(values[i]) - center, float(values[i + lag]) - center
         if ts_ns[i + lag] - ts_ns[i] != lag_ns or np.isnan(x) or np.isnan(y):
             continue
         n += 1.0

@@ -37,8 +37,8 @@ def pair_moments(
     """Add the moments of the scaled pair to `out` (segments, regimes, 6)."""
     for s in range(out.shape[0]):
         for i in range(starts[s], starts[s + 1]):
-            u = (x[i] - x_center) / x_scale
-            v = (y[i] - y_center) / y_scale
+            u = (float(x[i]) - x_center) / x_scale
+            v = (float(y[i]) - y_center) / y_scale
             if np.isnan(u) or np.isnan(v):
                 continue
             cell = out[s, regimes[i]]

@@ -80,9 +80,9 @@ def permuted_losses(
             here, there = block * block_rows, sources[repeat, block] * block_rows
             grown = 0.0
             for k in range(block_rows):
-                error = errors[here + k]
+                error = float(errors[here + k])
                 if not np.isnan(error):
-                    change = weight * (z[there + k] - z[here + k])
+                    change = weight * (float(z[there + k]) - float(z[here + k]))
                     grown += change * change - 2.0 * error * change
             out[block] += grown
 
