@@ -31,6 +31,7 @@ from edgesmith.edges.validation.curves import (
 from edgesmith.edges.validation.frozen import Frozen, Trades, frozen_replay
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
 from edgesmith.edges.validation.refit import (
+    Combinatorial,
     WalkForward,
     combinatorial_paths,
     grid_overfitting,
@@ -41,6 +42,7 @@ from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedPanel
 from edgesmith.evaluation.intervals import Interval, mean_interval
 from edgesmith.evaluation.labels import BLOCK_LADDER_NS, column_groups
+from edgesmith.evaluation.overfitting import Overfitting
 from edgesmith.evaluation.sharpe import (
     BLOCKS_MIN,
     BlockSeries,
@@ -85,6 +87,19 @@ class _Measured(NamedTuple):
     regimes: tuple[Point, ...]
 
 
+class _Tests(NamedTuple):
+    p_excess: float
+    p_net: float
+    mde_bps: float | None
+
+
+class _Splits(NamedTuple):
+    walks: tuple[WalkForward, WalkForward] | None
+    overfit: Overfitting | None
+    paths: Combinatorial | None
+    series: BlockSeries | None
+
+
 def validate(
     specs: Sequence[EdgeSpec],
     panel: CodedPanel,
@@ -115,19 +130,11 @@ def validate(
     report("replaying", len(specs), len(specs))
     excess = _excess_tests(measured, config)
     net = _net_tests(measured, config)
-    return [
-        _card(
-            one,
-            panel,
-            config,
-            trials,
-            leaks(one.spec),
-            float(excess.p_family[i]),
-            float(net.p_family[i]),
-            _mde(one, excess, config),
-        )
-        for i, one in enumerate(measured)
-    ]
+    cards = []
+    for i, one in enumerate(measured):
+        tests = _Tests(float(excess.p_family[i]), float(net.p_family[i]), _mde(one, excess, config))
+        cards.append(_card(one, tests, panel, config, trials, leaks(one.spec)))
+    return cards
 
 
 def _group_sums(specs: Sequence[EdgeSpec], panel: CodedPanel) -> list[list[EdgeSums]]:
@@ -214,53 +221,66 @@ def _mde(one: _Measured, excess: FlipResult, config: ValidationConfig) -> float 
     return finite(float(effect[0]))
 
 
-def _card(
+def _splits(one: _Measured, panel: CodedPanel, config: ValidationConfig) -> _Splits:
+    blocks = Blocks(one.own.keys, one.own.block_ns, one.spec.latency_ns + one.spec.horizon_ns, config.embargo_ns)
+    count = len(one.own.keys)
+    return _Splits(
+        walks=_walks(one, blocks, config),
+        overfit=grid_overfitting(one.grid, config.parts) if count >= 2 * config.parts else None,
+        paths=combinatorial_paths(one.grid, blocks, side=one.spec.side) if count >= 10 * BLOCKS_PER_PART else None,
+        series=_series(one.frozen.trades, panel),
+    )
+
+
+def _findings(
     one: _Measured,
+    splits: _Splits,
+    tests: _Tests,
     panel: CodedPanel,
     config: ValidationConfig,
     trials: int,
     leaks: tuple[str, ...],
-    p_excess: float,
-    p_net: float,
-    mde_bps: float | None,
-) -> EdgeCard:
-    spec, frozen = one.spec, one.frozen
-    blocks = Blocks(one.own.keys, one.own.block_ns, spec.latency_ns + spec.horizon_ns, config.embargo_ns)
-    walks = _walks(one, blocks, config)
-    enough = len(one.own.keys) >= 2 * config.parts
-    overfit = grid_overfitting(one.grid, config.parts) if enough else None
-    paths = combinatorial_paths(one.grid, blocks, side=spec.side) if len(one.own.keys) >= 10 * BLOCKS_PER_PART else None
-    series = _series(frozen.trades, panel)
+) -> Findings:
+    spec, frozen, series = one.spec, one.frozen, splits.series
     early, late = _thirds(frozen.trades, panel, one.own.block_ns, config.seed)
     influence = one.own.excess_of(one.column)
     net_low = finite(frozen.net_bps.low)
-    found = Findings(
+    return Findings(
         leaks=leaks,
         onsets=len(frozen.trades.ts_ns),
         days=len(frozen.days),
         blocks=int(influence.blocks[0]),
         blocks_effective=float(influence.blocks_effective[0]),
-        p_excess=p_excess,
-        p_net=p_net,
+        p_excess=tests.p_excess,
+        p_net=tests.p_net,
         gross_bps=_mean(frozen.trades.gross_bps),
         cost_bps=_mean(frozen.trades.fees_bps),
         net_bps=finite(frozen.net_bps.mean),
         net_low_bps=net_low,
         stressed_net_low_bps=finite(one.stressed.net_bps.low),
         break_even_fee_bps=None if net_low is None else break_even_fee_bps(net_low, spec.fee_in_bps, spec.fee_out_bps),
-        walk_forward_low_bps=None if walks is None else finite(walks[0].net_bps.low),
-        pbo=None if overfit is None else overfit.pbo,
+        walk_forward_low_bps=None if splits.walks is None else finite(splits.walks[0].net_bps.low),
+        pbo=None if splits.overfit is None else splits.overfit.pbo,
         dsr=None if series is None else deflated_sharpe(series, sharpe_sd_of_trials=_sharpe_sd(series), trials=trials),
         positive_days_ratio=finite(frozen.positive_days_ratio),
         without_best_day_bps=finite(frozen.without_best_day_bps),
         early_low_bps=finite(early.low),
         late_low_bps=finite(late.low),
         late_high_bps=finite(late.high),
-        mde_bps=mde_bps,
+        mde_bps=tests.mde_bps,
     )
+
+
+def _card(
+    one: _Measured, tests: _Tests, panel: CodedPanel, config: ValidationConfig, trials: int, leaks: tuple[str, ...]
+) -> EdgeCard:
+    spec, frozen, seed = one.spec, one.frozen, config.seed
+    splits = _splits(one, panel, config)
+    found = _findings(one, splits, tests, panel, config, trials, leaks)
     judged = judge_findings(found, config.gates)
-    lives = half_lives(one.groups, spec.latency_ns, spec.horizon_ns, spec.side, seed=config.seed)
+    lives = half_lives(one.groups, spec.latency_ns, spec.horizon_ns, spec.side, seed=seed)
     usd = min(frozen.capacity.notional, config.capacity_usd_max)
+    series, walks, paths, low = splits.series, splits.walks, splits.paths, found.net_low_bps
     return EdgeCard(
         spec=spec,
         verdict=judged.verdict,
@@ -274,7 +294,7 @@ def _card(
         trades_per_day=frozen.trades_per_day,
         capacity_qty=frozen.capacity.best_qty,
         capacity_usd=usd,
-        net_low_usd_per_day=None if net_low is None else net_low * 1e-4 * usd * frozen.trades_per_day,
+        net_low_usd_per_day=None if low is None else low * 1e-4 * usd * frozen.trades_per_day,
         sharpe_daily=None if series is None else series.sharpe * math.sqrt(NS_PER_DAY / series.length_ns),
         psr=None if series is None else probabilistic_sharpe(series),
         track_record_min_days=None if series is None else finite(track_record_min_blocks(series) * series.length_ns / NS_PER_DAY),
@@ -282,10 +302,10 @@ def _card(
         cpcv_path_net_bps=() if paths is None else tuple(map(float, paths.path_net_bps)),
         anchored=None if walks is None else _walk_row(walks[0]),
         rolling=None if walks is None else _walk_row(walks[1]),
-        latency_curve=latency_curve(one.own, spec.horizon_ns, spec.side, seed=config.seed),
-        response_curve=response_curve(one.groups, spec.latency_ns, spec.side, seed=config.seed),
-        by_day=by_day(one.own, one.column, spec.side, seed=config.seed),
-        by_hour=by_hour(one.own, one.column, spec.side, seed=config.seed),
+        latency_curve=latency_curve(one.own, spec.horizon_ns, spec.side, seed=seed),
+        response_curve=response_curve(one.groups, spec.latency_ns, spec.side, seed=seed),
+        by_day=by_day(one.own, one.column, spec.side, seed=seed),
+        by_hour=by_hour(one.own, one.column, spec.side, seed=seed),
         by_regime=one.regimes,
         half_lives=tuple(HalfLifeRow(name, *life) for name, life in lives.items()),
     )
