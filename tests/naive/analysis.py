@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -11,7 +13,7 @@ def psi(base: np.ndarray, other: np.ndarray, cuts: np.ndarray, least: float = 1e
     for values in (base, other):
         counts = [int(np.isnan(values).sum())]
         edges = [-np.inf, *cuts, np.inf]
-        counts += [int(((values >= low) & (values < high)).sum()) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        counts += [int(((values >= low) & (values < high)).sum()) for low, high in pairwise(edges)]
         shares.append([max(count / len(values), least) for count in counts])
     return sum((b - a) * np.log(b / a) for a, b in zip(*shares, strict=True))
 
