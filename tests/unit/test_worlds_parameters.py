@@ -32,6 +32,8 @@ FLOW = Region(feature="trade_flow_imbalance", low=0.4, mirrored=True)
         ({"metaorder_ratio": -0.1}, "metaorder_ratio was -0.1"),
         ({"slow_ms": float("nan")}, "slow_ms was nan, expected a finite number"),
         ({"queue_typical_lots": 0.0}, "queue_typical_lots was 0.0"),
+        ({"run_start_ratio": 1.5}, "run_start_ratio was 1.5, expected a probability"),
+        ({"run_length_min": 0.0}, "run_length_min was 0.0, expected > 0"),
         ({"stamp_ms": 7.0}, "stamp_ms was 7.0"),
         ({"stamp_ms": 1e-7}, "stamp_ms was 1e-07"),
     ],

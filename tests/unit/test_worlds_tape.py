@@ -138,7 +138,7 @@ def test_buyers_and_sellers_are_alike() -> None:
 
 def test_the_skeleton_walk_has_the_volatility_asked_for() -> None:
     market = a_market(rate=1.0)
-    opens = np.array([market._opening_ticks(hour) for hour in range(401)])
+    opens = np.array([market.opening_ticks(hour) for hour in range(401)])
     steps_bps = np.diff(np.log(opens)) * 1e4
     assert opens[0] == 600_000
     assert abs(steps_bps.std() / TapeParameters().volatility_hour_bps - 1.0) < 0.12

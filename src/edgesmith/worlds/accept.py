@@ -81,6 +81,7 @@ SPOT_RETURN_ACF = Range("return_acf_1_s", "absolute", -0.2, 0.2)
 
 # Numbers of the table that are made from several facts.
 DERIVED: dict[str, Callable[[Facts], float]] = {
+    "wide_event_ratio": lambda facts: 1.0 - facts.spread_one_tick_event_ratio,
     "variance_ratio_10_s_100_ms": lambda facts: _ratio(facts.variance_bps2_per_s_10_s, facts.variance_bps2_per_s_100_ms),
     "fano_step_ratio_min": lambda facts: min(
         _ratio(facts.fano_100_ms, facts.fano_10_ms),

@@ -65,9 +65,16 @@ def _skeleton_walk(key: np.uint64, hour: int) -> float:
     return total
 
 
-def settle(events: NDArray[Any], start_ns: int, duration_ns: int, opening: int, closing: int, instrument: Instrument) -> None:
-    """Turn simulated ticks and lots into prices and sizes, in place, opening at bid `opening` and closing at `closing`."""
+def settle(
+    events: NDArray[Any], start_ns: int, duration_ns: int, opening: int, closing: int | None, instrument: Instrument
+) -> None:
+    """Turn simulated ticks and lots into prices and sizes, in place, opening at bid `opening` and closing at `closing`.
+
+    Without `closing`, prices end where the simulation left them.
+    """
     tick, lot = Grid.of(instrument.tick_size), Grid.of(instrument.lot_size)
+    first, last = _first_and_last_bid(events)
+    closing = last + opening - first if closing is None else closing
     _settle(events, start_ns, duration_ns, opening, closing, tick.numerator, tick.denominator, lot.numerator, lot.denominator)
 
 

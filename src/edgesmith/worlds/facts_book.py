@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.domain.units import NS_PER_MS
+from edgesmith.domain.units import NS_PER_MS, NS_PER_S
 from edgesmith.worlds.observation import Observation
 
 STRONG_IMBALANCE = 0.6
@@ -45,10 +45,24 @@ def wide_episodes_ms(spread_ticks: NDArray[np.int64], quote_ns: NDArray[np.int64
     return (quote_ns[ends[closed]] - quote_ns[starts[closed]]) / NS_PER_MS
 
 
+def counts(instants_ns: NDArray[np.int64], seen: Observation, step_s: float) -> NDArray[np.int64]:
+    """Return how many of `instants_ns` fall into each whole step of the tape."""
+    whole = int(seen.span_s / step_s)
+    steps = (instants_ns - seen.quote_ns[0]) // round(step_s * NS_PER_S)
+    return np.bincount(steps[(steps >= 0) & (steps < whole)], minlength=whole)
+
+
+def overdispersion(numbers: NDArray[np.int64]) -> float:
+    """Return variance / mean; 1 for a Poisson clock, NaN where nothing happened."""
+    return float(numbers.var() / numbers.mean()) if numbers.any() else float("nan")
+
+
 def move_facts(seen: Observation) -> dict[str, float]:
     """Measure how often the mid price changes and by how much."""
     moves = np.abs(np.diff(seen.mid_half_ticks))
+    moved_ns = seen.quote_ns[1:][moves > 0]
     moves = moves[moves > 0]
+    per_second = counts(moved_ns, seen, 1.0)
     p50, p90, p99 = percentiles(moves, 50, 90, 99)
     return {
         "mid_changes_per_s": len(moves) / seen.span_s,
@@ -56,6 +70,9 @@ def move_facts(seen: Observation) -> dict[str, float]:
         "jump_half_ticks_p50": p50,
         "jump_half_ticks_p90": p90,
         "jump_half_ticks_p99": p99,
+        "move_fano_100_ms": overdispersion(counts(moved_ns, seen, 0.1)),
+        "move_fano_1_s": overdispersion(per_second),
+        "quiet_second_ratio": float((per_second == 0).mean()),
     }
 
 
@@ -67,6 +84,7 @@ def queue_facts(seen: Observation) -> dict[str, float]:
         "queue_qty_p50": p50,
         "queue_qty_p90": p90,
         "queue_qty_p99": p99,
+        "imbalance_size_p50": float(np.median(np.abs(seen.imbalance[seen.quote_at(seen.grid_ns(_GRID_S))]))),
         "queue_fill_ratio": p50 / float(np.median(seen.trade_qty)),
         "imbalance_memory_s": _memory_s(seen.imbalance[seen.quote_at(seen.grid_ns(_GRID_S))]),
     }

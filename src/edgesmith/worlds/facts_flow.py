@@ -59,6 +59,7 @@ def order_facts(seen: Observation) -> dict[str, float]:
     """Measure aggressive orders: how many, of how many fills, of what sizes."""
     fills = np.diff(np.r_[seen.order_starts, len(seen.trade_ns)])
     p50, p90, p99 = percentiles(seen.trade_qty, 50, 90, 99)
+    order_p50, order_p90, order_p99 = percentiles(seen.order_qty, 50, 90, 99)
     return {
         "orders_per_s": len(fills) / seen.span_s,
         "fills_per_order_mean": float(fills.mean()),
@@ -66,6 +67,10 @@ def order_facts(seen: Observation) -> dict[str, float]:
         "fill_qty_p50": p50,
         "fill_qty_p90": p90,
         "fill_qty_p99": p99,
+        "order_qty_p50": order_p50,
+        "order_qty_p90": order_p90,
+        "order_qty_p99": order_p99,
+        "order_fano_1_s": fano_factor(seen.trade_ns[seen.order_starts], 1.0),
         "order_tail_hill": hill(seen.order_qty),
     }
 

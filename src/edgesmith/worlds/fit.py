@@ -1,7 +1,8 @@
-"""Fit the tape simulator to the facts of a tape: a seeded random search that narrows, on common random numbers.
+"""Fit the tape simulator to the facts of a tape: an evolution strategy on common random numbers.
 
-Every trial simulates the same seeds, so that trials differ by their parameters and not by luck; what is fitted is the median
-over stretches as long as the tape itself. The distance counts rows of the acceptance table in half-widths of their range.
+The trials of a generation simulate the same world, so that they differ by their parameters and not by luck; generations take
+turns among a few worlds. What is fitted is the median over stretches as long as the tape itself. The distance counts rows of
+the acceptance table in half-widths of their range.
 """
 
 from __future__ import annotations
@@ -12,28 +13,45 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_S
 from edgesmith.errors import InputError
 from edgesmith.worlds.accept import ACCEPTANCE, Range, median_facts, number_of
 from edgesmith.worlds.market import Market
+from edgesmith.worlds.observation import Clock
 from edgesmith.worlds.parameters import TapeParameters
+from edgesmith.worlds.search import Search
 from edgesmith.worlds.stylized import Facts, facts_of
 
 START_NS = 490_968 * NS_PER_HOUR
 EVALUATIONS_MAX = 100_000
 # A row further off than this, in half-widths, counts no more: one hopeless row must not steer the rest.
 _DISTANCE_MAX = 4.0
-# Steps shrink from the first to the second over the search, in units of the logarithm (or logit) of a parameter.
-_STEP_FIRST, _STEP_LAST = 0.5, 0.08
-_CHANGED_RATIO = 0.35
+# First step of the search, in units of the logarithm (or the log odds) of a parameter.
+_STEP = 0.15
+# Generations take turns among this many worlds, so that what is found is not the luck of one.
+_SEEDS = 4
 # The search aims inside the acceptance ranges and, with less weight, at these facts too.
 _ALSO: tuple[Range, ...] = tuple(
     Range(name, "factor", 1.0 / 1.5, 1.5)
     for name in (
         "fills_per_order_mean",
         "fill_qty_p50",
+        "order_qty_p50",
+        "order_qty_p90",
+        "order_qty_p99",
+        "order_fano_1_s",
+        "move_fano_100_ms",
+        "move_fano_1_s",
+        "quiet_second_ratio",
+        "imbalance_size_p50",
+        "queue_qty_p10",
+        "queue_qty_p90",
+        "wide_event_ratio",
+        "quote_gap_ms_p99",
+        "return_bps_sd_5_s",
         "queue_qty_p50",
         "wide_episodes_per_s",
         "trade_r2_1_s",
@@ -42,6 +60,7 @@ _ALSO: tuple[Range, ...] = tuple(
         "strong_imbalance_return_bps_5_s",
         "response_bps_10_ms",
         "response_bps_1_s",
+        "response_bps_10_s",
         "quote_gap_cv",
         "same_ms_quote_ratio",
     )
@@ -74,7 +93,10 @@ FREE: tuple[str, ...] = (
     "order_median_lots",
     "order_log_sd",
     "order_tail_ratio",
+    "order_tail",
+    "order_tail_floor_lots",
     "fill_median_lots",
+    "fill_log_sd",
     "jump_median_ticks",
     "jump_log_sd",
     "jump_excess_gain",
@@ -85,11 +107,26 @@ FREE: tuple[str, ...] = (
     "follow_imbalance_gain",
     "follow_flow_gain",
     "follow_lots_per_tick",
+    "follow_predicted_loss",
+    "withdraw_left_ratio",
     "refill_median_ms",
     "refill_log_sd",
     "refill_complete_ratio",
     "refill_step_ticks",
     "refill_median_lots",
+    "run_start_ratio",
+    "run_length_min",
+    "run_length_tail",
+    "run_gap_ms",
+    "run_gap_log_sd",
+    "run_market_ratio",
+    "run_order_gain",
+    "run_sign_ratio",
+    "run_follow_ratio",
+    "run_shift_ratio",
+    "run_turn_ratio",
+    "run_settle_lots",
+    "run_excitation",
 )
 
 
@@ -103,17 +140,23 @@ class FitResult(msgspec.Struct, frozen=True):
 
 
 def simulated_facts(
-    parameters: TapeParameters, instrument: Instrument, seeds: Sequence[int], span_s: float, per_seed: int = 1
+    parameters: TapeParameters,
+    instrument: Instrument,
+    seeds: Sequence[int],
+    span_s: float,
+    per_seed: int = 1,
+    clock: Clock = "venue",
 ) -> list[Facts]:
-    """Measure `per_seed` stretches of `span_s` from the first simulated hour of each seed."""
+    """Measure `per_seed` stretches of `span_s` from the first hour of each seed, on the target's `clock`."""
     if not 0.0 < span_s * per_seed <= 3_600.0:
         raise InputError(f"span_s x per_seed was {span_s * per_seed:g} s, expected 0..3600: an hour is simulated")
     found = []
     for seed in seeds:
-        hour = Market(instrument=instrument, parameters=parameters, seed=seed, start_ns=START_NS).hour(0)
+        market = Market(instrument=instrument, parameters=parameters, seed=seed, start_ns=START_NS)
+        tape = market.opening(min(round(span_s * per_seed * NS_PER_S) + 1, NS_PER_HOUR))
         edges = START_NS + np.arange(per_seed + 1) * round(span_s * NS_PER_S)
-        cuts = np.searchsorted(hour["ts_event"], edges)
-        found += [facts_of(hour[begin:end], instrument.tick, "venue") for begin, end in itertools.pairwise(cuts)]
+        cuts = np.searchsorted(tape["ts_event"], edges)
+        found += [facts_of(tape[begin:end], instrument.tick, clock) for begin, end in itertools.pairwise(cuts)]
     return found
 
 
@@ -154,7 +197,7 @@ def fit_tape(
     *,
     evaluations: int = 300,
     seed: int = 1,
-    tapes: int = 4,
+    tapes: int = 3,
     free: Sequence[str] = FREE,
     progress: Callable[[int, int], None] | None = None,
 ) -> FitResult:
@@ -162,46 +205,71 @@ def fit_tape(
 
     Parameters
     ----------
+    evaluations
+        Trials; the first is `start` and the last the center of the search, each measured in every world the search uses.
     tapes
         Stretches of one simulated hour per trial; their median is compared.
+    free
+        Parameters the search may move; those that are 0 at the start are parts of the market that are off, and stay so.
     """
     if not 1 <= evaluations <= EVALUATIONS_MAX:
         raise InputError(f"evaluations was {evaluations}, expected 1..{EVALUATIONS_MAX}")
     rng = np.random.default_rng(seed)
     span_s = min(target.span_s, 3_600.0 / tapes)
+    clock: Clock = "receive" if target.clock == "receive" else "venue"
 
-    def measured(parameters: TapeParameters) -> FitResult | None:
+    def measured(parameters: TapeParameters, seeds: Sequence[int]) -> FitResult | None:
         try:
-            facts = median_facts(simulated_facts(parameters, instrument, [seed], span_s, tapes))
+            facts = median_facts(simulated_facts(parameters, instrument, seeds, span_s, tapes, clock))
         except InputError:
             return None
         return FitResult(parameters, distance(facts, target), 1, facts)
 
-    best = measured(start)
-    if best is None:
+    last_seeds = [seed + step for step in range(_SEEDS)]
+    first = measured(start, last_seeds)
+    if first is None:
         raise InputError("the start of the search could not be simulated; start from other parameters")
-    for done in range(1, evaluations):
-        step = _STEP_FIRST * (_STEP_LAST / _STEP_FIRST) ** (done / evaluations)
-        candidate = neighbor(best.parameters, free, step, rng)
-        tried = measured(candidate) if candidate is not None else None
-        if tried is not None and tried.score < best.score:
-            best = tried
-        if progress is not None:
-            progress(done + 1, evaluations)
+    names = [name for name in free if getattr(start, name) > 0.0]
+    search = Search.around(coded(start, names), _STEP)
+    done = 1
+    while done + search.population < evaluations:
+        at = [seed + (done // search.population) % _SEEDS]
+        points = search.sample(rng)
+        scores = []
+        for point in points:
+            candidate = decoded(start, names, point)
+            tried = measured(candidate, at) if candidate is not None else None
+            scores.append(tried.score if tried is not None else math.inf)
+            done += 1
+            if progress is not None:
+                progress(done, evaluations)
+        search.learn(points, np.array(scores))
+    candidate = decoded(start, names, search.mean)
+    last = measured(candidate, last_seeds) if candidate is not None else None
+    best = last if last is not None and last.score < first.score else first
+    if progress is not None:
+        progress(evaluations, evaluations)
     return msgspec.structs.replace(best, evaluations=evaluations)
 
 
-def neighbor(parameters: TapeParameters, free: Sequence[str], step: float, rng: np.random.Generator) -> TapeParameters | None:
-    """Return parameters moved at random in some of the `free` directions; None where that is not a legal market."""
-    chosen = [name for name in free if rng.random() < _CHANGED_RATIO] or [free[int(rng.integers(len(free)))]]
+def coded(parameters: TapeParameters, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the parameters as the search sees them: logarithms, and log odds of shares."""
+    values = np.array([getattr(parameters, name) for name in names])
+    share = np.array([_is_share(name, value) for name, value in zip(names, values, strict=True)])
+    return np.where(share, np.log(values / np.where(share, 1.0 - values, 1.0)), np.log(values))
+
+
+def decoded(start: TapeParameters, names: Sequence[str], point: NDArray[np.float64]) -> TapeParameters | None:
+    """Return `start` with the parameters `point` codes; None where that is not a legal market."""
     changes = {}
-    for name in chosen:
-        value = getattr(parameters, name)
-        factor = math.exp(step * rng.standard_normal())
-        # Shares move on the odds, so that they stay shares; what is 0 stays 0.
-        odds = value / (1.0 - value) * factor if name.endswith("_ratio") and value < 1.0 else None
-        changes[name] = odds / (1.0 + odds) if odds is not None else value * factor
+    for name, code in zip(names, point, strict=True):
+        value = math.exp(min(float(code), 50.0))
+        changes[name] = value / (1.0 + value) if _is_share(name, getattr(start, name)) else value
     try:
-        return msgspec.structs.replace(parameters, **changes)
+        return msgspec.structs.replace(start, **changes)
     except InputError:
         return None
+
+
+def _is_share(name: str, value: float) -> bool:
+    return name.endswith("_ratio") and value < 1.0

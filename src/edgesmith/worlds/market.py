@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgesmith.domain.events import EVENT
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.records import records
-from edgesmith.domain.units import BPS, NS_PER_DAY, NS_PER_HOUR
+from edgesmith.domain.units import BPS, NS_PER_DAY, NS_PER_HOUR, NS_PER_S
 from edgesmith.errors import InputError
 from edgesmith.worlds.bridge import Grid, opening_ticks, settle
 from edgesmith.worlds.latency import LANE
@@ -27,6 +27,8 @@ _LABEL_TREND = 5
 _LANES = 3
 # An hour that needs more rows than this is a parameter mistake: 64 million events are 4 GiB.
 ROWS_PER_HOUR_MAX = 2**26
+# Nor can it need this many times the rows its rate says: its bursts would feed themselves.
+_GROWTH_MAX = 32
 SEED_MAX = 2**63 - 1
 SYMBOLS_MAX = 4_096
 
@@ -68,7 +70,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return the events of one hour in venue order, as an EVENT array; `seq` counts each stream from 0."""
         if hour < 0:
             raise InputError(f"hour was {hour}, expected >= 0")
-        events = self._simulated(hour)
+        events = self._simulated(hour, NS_PER_HOUR)
         settle(
             events,
             self.start_ns + hour * NS_PER_HOUR,
@@ -77,6 +79,14 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             self.opening_ticks(hour + 1),
             self.instrument,
         )
+        return events
+
+    def opening(self, duration_ns: int) -> NDArray[Any]:
+        """Return the first `duration_ns` of hour 0 as they are before prices are led to where hour 1 opens."""
+        if not 0 < duration_ns <= NS_PER_HOUR:
+            raise InputError(f"duration_ns was {duration_ns}, expected a part of an hour")
+        events = self._simulated(0, duration_ns)
+        settle(events, self.start_ns, duration_ns, self.opening_ticks(0), None, self.instrument)
         return events
 
     def trend_sign(self, hour: int) -> int:
@@ -99,18 +109,19 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return how far, in logs, the opening of an hour is from that of hour 0."""
         return math.log(self.opening_ticks(hour) / self.opening_ticks(0))
 
-    def _simulated(self, hour: int) -> NDArray[Any]:
+    def _simulated(self, hour: int, duration_ns: int) -> NDArray[Any]:
         # Bursts make the number of rows uncertain; a second try with more room gives the same events.
-        capacity = int(self.parameters.actions_per_s * 3_600 * 2) + 50 * ROWS_PER_ACTION_MAX
+        capacity = int(self.parameters.actions_per_s * duration_ns / NS_PER_S * 2) + 50 * ROWS_PER_ACTION_MAX
         state, lanes, parameters = records(TAPE_STATE), records(LANE, _LANES), packed(self.parameters)
         state["instrument"] = self.symbol_index
-        while capacity <= ROWS_PER_HOUR_MAX:
+        most = min(_GROWTH_MAX * capacity, ROWS_PER_HOUR_MAX)
+        while capacity <= most:
             out = records(EVENT, capacity)
             with np.errstate(over="ignore"):
-                count = simulate_hour(hour, self.key, self.start_ns - NS_PER_HOUR, state, lanes, parameters, out)
+                count = simulate_hour(hour, duration_ns, self.key, self.start_ns - NS_PER_HOUR, state, lanes, parameters, out)
             if count >= 0:
                 return out[:count]
             capacity *= 2
         raise InputError(
-            f"hour {hour} needs more than {ROWS_PER_HOUR_MAX} events, expected fewer: lower actions_per_s or the branching ratios"
+            f"hour {hour} needs more than {most} events, expected fewer: lower actions_per_s, the branching ratios or the runs"
         )

@@ -18,6 +18,7 @@ from edgesmith.worlds.rows import write_bbo, write_fills
 
 NEVER_NS = 2**62
 _METAORDER_MAX = 10_000.0
+_RUN_MAX = 300.0
 
 
 @kernel
@@ -92,8 +93,11 @@ def _recent_flow(s: Any, p: Any) -> float:
 @kernel
 def market_order(s: Any, lanes: Any, p: Any, out: Any) -> None:
     """Take from one touch, and behind it where the queue is too short."""
-    sign = _order_sign(s, p)
-    lots = _order_lots(s, p)
+    _take(s, lanes, p, out, _order_sign(s, p), _order_lots(s, p))
+
+
+@kernel
+def _take(s: Any, lanes: Any, p: Any, out: Any, sign: int, lots: int) -> None:
     touch_ticks = s.ask_ticks if sign > 0 else s.bid_ticks
     queue = s.ask_lots if sign > 0 else s.bid_lots
     write_fills(s, lanes[1], p, out, sign, touch_ticks, 0, min(lots, queue))
@@ -112,6 +116,8 @@ def market_order(s: Any, lanes: Any, p: Any, out: Any) -> None:
 
 @kernel
 def _order_sign(s: Any, p: Any) -> int:
+    if s.run_left > 0 and uniform(s) < p.run_sign_ratio:
+        return s.run_sign
     if s.metaorder_left <= 0:
         s.metaorder_sign = 1 if uniform(s) < 0.5 else -1
         s.metaorder_left = int(min(uniform(s) ** (-1.0 / p.metaorder_tail), _METAORDER_MAX))
@@ -140,7 +146,9 @@ def _deplete(s: Any, p: Any, side: int, excess: float) -> int:
     follow_ratio += side * (p.follow_imbalance_gain * imbalance(s) - p.follow_predicted_loss * s.sign_mean)
     if p.follow_flow_gain != 0.0:
         follow_ratio += side * p.follow_flow_gain * math.tanh(_recent_flow(s, p))
-    lots = max(1, int(lognormal(s, p.new_queue_median_lots, p.new_queue_log_sd)))
+    if p.run_start_ratio > 0.0:
+        follow_ratio = _run_on(s, p, side, follow_ratio)
+    lots = _settled(s, p, max(1, int(lognormal(s, p.new_queue_median_lots, p.new_queue_log_sd))))
     if side > 0:
         s.ask_ticks += jump
         s.ask_lots = lots
@@ -149,8 +157,51 @@ def _deplete(s: Any, p: Any, side: int, excess: float) -> int:
         s.bid_lots = lots
     s.refill_follows = 1 if uniform(s) < follow_ratio else 0
     s.refill_side = side if s.refill_follows == 1 else -side
-    s.refill_due_ns = s.now_ns + _refill_wait_ns(s, p)
+    due_ns = s.now_ns + _refill_wait_ns(s, p)
+    s.refill_due_ns = min(due_ns, s.refill_due_ns) if s.run_left > 0 else due_ns
     return jump
+
+
+@kernel
+def _run_on(s: Any, p: Any, side: int, follow_ratio: float) -> float:
+    # A depletion starts a run, keeps it going, or goes against it.
+    if s.run_left <= 0:
+        if uniform(s) >= p.run_start_ratio:
+            return follow_ratio
+        s.run_sign = side
+        s.run_left = int(min(p.run_length_min * uniform(s) ** (-1.0 / p.run_length_tail), _RUN_MAX))
+        s.run_due_ns = s.now_ns + _run_gap_ns(s, p)
+    return p.run_follow_ratio if side == s.run_sign else 1.0 - p.run_follow_ratio
+
+
+@kernel
+def _settled(s: Any, p: Any, lots: int) -> int:
+    # Where a run ends, makers who waited come back.
+    return lots + int(lognormal(s, p.run_settle_lots, p.run_settle_log_sd)) if s.settles == 1 else lots
+
+
+@kernel
+def _run_gap_ns(s: Any, p: Any) -> int:
+    return ACTION_GAP_NS + int(lognormal(s, p.run_gap_ms, p.run_gap_log_sd) * NS_PER_MS)
+
+
+@kernel
+def push(s: Any, lanes: Any, p: Any, out: Any) -> None:
+    """Move the touch a run runs into: an order takes it, or its makers leave."""
+    s.run_left -= 1
+    s.settles = 1 if s.run_left == 0 and p.run_settle_lots > 0.0 else 0
+    s.run_due_ns = s.now_ns + _run_gap_ns(s, p) if s.run_left > 0 else NEVER_NS
+    if uniform(s) < p.run_market_ratio:
+        queue = s.ask_lots if s.run_sign > 0 else s.bid_lots
+        _take(s, lanes, p, out, s.run_sign, queue + int(_order_lots(s, p) * p.run_order_gain))
+    else:
+        _deplete(s, p, s.run_sign, 0.0)
+    if uniform(s) < p.run_shift_ratio:
+        s.refill_follows = 1
+        s.refill_side = s.run_sign
+        _close(s, p, s.ask_ticks - s.bid_ticks - 1)
+    if uniform(s) < p.run_turn_ratio:
+        s.run_sign = -s.run_sign
 
 
 @kernel
@@ -170,18 +221,28 @@ def _refill_step(s: Any, p: Any, gap: int) -> int:
 @kernel
 def refill(s: Any, lanes: Any, p: Any, out: Any) -> None:
     """Close some or all of the gap a depletion left."""
+    _close(s, p, _refill_step(s, p, s.ask_ticks - s.bid_ticks - 1))
+    write_bbo(s, lanes[0], p, out)
+
+
+@kernel
+def _close(s: Any, p: Any, wanted: int) -> None:
     s.undo_lots = 0
     gap = s.ask_ticks - s.bid_ticks - 1
-    step = min(gap, _refill_step(s, p, gap))
+    step = min(gap, wanted)
     lots_median = p.refill_median_lots if p.refill_median_lots > 0.0 else p.new_queue_median_lots
     lots = max(1, int(lognormal(s, lots_median, p.new_queue_log_sd)))
     if s.refill_follows == 1:
         lots += int(step * p.follow_lots_per_tick)
+    lots = _settled(s, p, lots)
     if s.refill_side > 0:
         s.bid_ticks += step
         s.bid_lots = lots
     else:
         s.ask_ticks -= step
         s.ask_lots = lots
-    s.refill_due_ns = s.now_ns + _refill_wait_ns(s, p) if step < gap else NEVER_NS
-    write_bbo(s, lanes[0], p, out)
+    if step < gap:
+        s.refill_due_ns = s.now_ns + _refill_wait_ns(s, p)
+    else:
+        s.refill_due_ns = NEVER_NS
+        s.settles = 0

@@ -83,6 +83,22 @@ class TapeParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     refill_step_log_sd: float = 1.0
     refill_median_lots: float = 0.0  # size behind a step; 0 for that of the new queue
 
+    # Runs: moves of the price in one direction that come in quick succession, on their own clock
+    run_start_ratio: float = 0.0  # chance that a depletion starts one
+    run_length_min: float = 2.0  # pushes of a run: a Pareto number from here, of this tail
+    run_length_tail: float = 1.5
+    run_gap_ms: float = 4.0  # median time between pushes
+    run_gap_log_sd: float = 2.0
+    run_market_ratio: float = 0.5  # share of pushes that are market orders; in the others makers leave the touch
+    run_order_gain: float = 1.0  # how much of an order's size comes on top of the queue it takes
+    run_sign_ratio: float = 0.0  # share of all market orders during a run that go its way
+    run_follow_ratio: float = 0.7  # chance that the other side follows a push
+    run_shift_ratio: float = 0.0  # share of pushes after which the other side follows in the same update
+    run_turn_ratio: float = 0.0  # chance after each push that the run turns around
+    run_settle_lots: float = 0.0  # median size that makers bring back to each touch when a run ends
+    run_settle_log_sd: float = 0.8
+    run_excitation: float = 1.0  # children of a push, relative to the average action
+
     # Prices over hours, feed, slow streams
     opening_price: float = 60_000.0
     volatility_hour_bps: float = 77.0
@@ -145,8 +161,8 @@ _MAY_BE_NEGATIVE = frozenset({"funding_mean", "follow_imbalance_gain", "follow_p
 _POSITIVE = frozenset(
     name
     for name in TapeParameters.__struct_fields__
-    if name.endswith(("_ms", "_lots", "_ticks", "_price", "_tail")) or name == "actions_per_s"
-) - {"latency_floor_ms", "refill_step_ticks", "refill_median_lots"}
+    if name.endswith(("_ms", "_lots", "_ticks", "_price", "_tail")) or name in ("actions_per_s", "run_length_min")
+) - {"latency_floor_ms", "refill_step_ticks", "refill_median_lots", "run_settle_lots"}
 _PROBABILITIES = frozenset(
     {
         "follow_ratio",
@@ -155,6 +171,12 @@ _PROBABILITIES = frozenset(
         "order_tail_ratio",
         "pull_ratio",
         "refill_complete_ratio",
+        "run_follow_ratio",
+        "run_market_ratio",
+        "run_shift_ratio",
+        "run_sign_ratio",
+        "run_start_ratio",
+        "run_turn_ratio",
         "sign_tilt",
         "undo_ratio",
         "withdraw_left_ratio",

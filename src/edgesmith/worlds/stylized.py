@@ -65,7 +65,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fill_qty_p50: float
     fill_qty_p90: float
     fill_qty_p99: float
+    order_qty_p50: float
+    order_qty_p90: float
+    order_qty_p99: float
     order_tail_hill: float
+    order_fano_1_s: float
 
     # signs
     fill_sign_acf_lag_1: float
@@ -93,6 +97,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     jump_half_ticks_p50: float
     jump_half_ticks_p90: float
     jump_half_ticks_p99: float
+    move_fano_100_ms: float
+    move_fano_1_s: float
+    quiet_second_ratio: float
 
     # queue at the touch
     queue_qty_p10: float
@@ -100,6 +107,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     queue_qty_p90: float
     queue_qty_p99: float
     queue_fill_ratio: float
+    imbalance_size_p50: float
     imbalance_memory_s: float
 
     # imbalance and the next move

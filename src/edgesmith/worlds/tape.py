@@ -25,7 +25,7 @@ from edgesmith.domain.units import NS_PER_HOUR, NS_PER_S
 from edgesmith.worlds.draws import uniform
 from edgesmith.worlds.hawkes import ACTION_GAP_NS, excite, let_pass, next_action_ns
 from edgesmith.worlds.latency import start_lane
-from edgesmith.worlds.marks import NEVER_NS, market_order, passive_order, refill
+from edgesmith.worlds.marks import NEVER_NS, market_order, passive_order, push, refill
 from edgesmith.worlds.random import derived_key, noise_at
 from edgesmith.worlds.rows import ROWS_PER_ACTION_MAX, write_bbo, write_slow_streams
 
@@ -48,6 +48,10 @@ TAPE_STATE: np.dtype[Any] = np.dtype(
         ("refill_due_ns", "<i8"),
         ("refill_side", "<i8"),  # +1 the bid moves up, -1 the ask moves down
         ("refill_follows", "<i8"),  # 1 where the refill goes the way of the depletion
+        ("run_due_ns", "<i8"),  # when the running run pushes next; NEVER_NS where there is none
+        ("run_sign", "<i8"),
+        ("run_left", "<i8"),
+        ("settles", "<i8"),  # 1 from the end of a run until the spread is closed
         ("bid_ticks", "<i8"),
         ("ask_ticks", "<i8"),
         ("bid_lots", "<i8"),
@@ -78,6 +82,7 @@ TAPE_STATE: np.dtype[Any] = np.dtype(
 @kernel
 def simulate_hour(
     hour: int,
+    duration_ns: int,
     root: np.uint64,
     epoch_ns: int,
     state: NDArray[Any],
@@ -85,7 +90,7 @@ def simulate_hour(
     parameters: NDArray[Any],
     out: NDArray[Any],
 ) -> int:
-    """Write the events of hour `hour` into `out`, prices in ticks and sizes in lots; return their count, -1 if `out` is full.
+    """Write the first `duration_ns` of hour `hour` into `out`, in ticks and lots; return the events written, -1 if `out` is full.
 
     `epoch_ns` is the instant one hour before hour 0; `state`, `lanes` and `parameters` are the records of this module.
     """
@@ -93,13 +98,13 @@ def simulate_hour(
     s = state[0]
     _start(s, lanes, p, root, hour, epoch_ns)
     start_ns = (hour + 1) * NS_PER_HOUR
-    end_ns = start_ns + NS_PER_HOUR
+    end_ns = start_ns + duration_ns
     while True:
         wait_ns = next_action_ns(s, p)
-        due_ns = min(s.refill_due_ns, s.next_second_ns)
+        due_ns = min(s.refill_due_ns, s.run_due_ns, s.next_second_ns)
         is_action = s.now_ns + wait_ns < due_ns
-        is_refill = not is_action and s.refill_due_ns <= s.next_second_ns
-        next_ns = s.now_ns + wait_ns if is_action else max(due_ns, s.now_ns + (ACTION_GAP_NS if is_refill else 0))
+        is_second = not is_action and s.next_second_ns == due_ns and s.refill_due_ns > due_ns and s.run_due_ns > due_ns
+        next_ns = s.now_ns + wait_ns if is_action else max(due_ns, s.now_ns + (0 if is_second else ACTION_GAP_NS))
         if next_ns >= end_ns:
             break
         let_pass(s, p, next_ns)
@@ -107,10 +112,12 @@ def simulate_hour(
             s.recording = 1
         if is_action:
             _act(s, lanes, p, out)
-        elif is_refill:
+        elif is_second:
+            _each_second(s, lanes, p, out)
+        elif s.refill_due_ns <= s.run_due_ns:
             refill(s, lanes, p, out)
         else:
-            _each_second(s, lanes, p, out)
+            _push(s, lanes, p, out)
         if s.rows + ROWS_PER_ACTION_MAX > len(out):
             return -1
     return s.rows
@@ -130,7 +137,8 @@ def _start(s: Any, lanes: Any, p: Any, root: np.uint64, hour: int, epoch_ns: int
         start_lane(lanes[lane], key, s.now_ns, p.latency_floor_ms, p.latency_median_ms, p.latency_log_sd)
     s.recording = 0
     s.rows = s.seq_bbo = s.seq_trade = s.seq_mark_price = s.seq_open_interest = 0
-    s.refill_due_ns = NEVER_NS
+    s.refill_due_ns = s.run_due_ns = NEVER_NS
+    s.run_left = s.settles = 0
     s.bid_ticks = 0
     s.ask_ticks = 1
     s.bid_lots = s.ask_lots = int(p.queue_typical_lots)
@@ -170,4 +178,11 @@ def _act(s: Any, lanes: Any, p: Any, out: Any) -> None:
     else:
         excite(s, p, (1.0 - p.market_ratio * p.market_excitation) / (1.0 - p.market_ratio))
         passive_order(s, p)
+    write_bbo(s, lanes[0], p, out)
+
+
+@kernel
+def _push(s: Any, lanes: Any, p: Any, out: Any) -> None:
+    excite(s, p, p.run_excitation)
+    push(s, lanes, p, out)
     write_bbo(s, lanes[0], p, out)
