@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     Float,
     ForeignKey,
@@ -13,10 +14,8 @@ from sqlalchemy import (
     Integer,
     MetaData,
     SmallInteger,
-    Subquery,
     Table,
     Text,
-    func,
     insert,
     select,
     text,
@@ -72,13 +71,11 @@ _TABLES = (VERSIONS, EDGES, EVIDENCE)
 _KEYS = {"edgesmith_registry": ("version",), "edges": ("edge_id", "spec_hash"), "evidence": ("number", "evidence_hash")}
 
 
-def standing_evidence() -> Subquery:
-    """Return, for each edge, the last row of its furthest stage."""
-    place = func.row_number().over(
-        partition_by=EVIDENCE.c.edge_id, order_by=[EVIDENCE.c.stage_rank.desc(), EVIDENCE.c.number.desc()]
-    )
-    ranked = select(EVIDENCE, place.label("place")).subquery()
-    return select(ranked).where(ranked.c.place == 1).subquery("standing")
+def is_standing(edge_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that a row of evidence is the last one of the furthest stage of an edge."""
+    other = EVIDENCE.alias("other")
+    last = select(other.c.number).where(other.c.edge_id == edge_id).order_by(other.c.stage_rank.desc(), other.c.number.desc())
+    return EVIDENCE.c.number == last.limit(1).scalar_subquery()
 
 
 def lock_writers(connection: Connection) -> None:
