@@ -11,9 +11,11 @@ import typer
 from edgesmith.cli import (
     analyze,
     backtest,
+    compare,
     demo,
     discover,
     edges,
+    explain,
     features,
     lake,
     replay,
@@ -51,6 +53,8 @@ app.command("discover")(discover.discover_command)
 app.add_typer(edges.app, name="edges", help="List edges and what is known about them.")
 app.add_typer(vault.app, name="vault", help="Keep the last days of the lake for one sealed question per edge.")
 app.command("trials")(trials.trials_command)
+app.command("explain")(explain.explain_command)
+app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
 app.command("runs")(report.runs_command)
 app.command("demo")(demo.demo_command)

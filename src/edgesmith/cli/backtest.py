@@ -45,6 +45,7 @@ def backtest_command(
     ordering: Annotated[str, typer.Option("--ordering", help="An event out of order: strict stops, warn counts.")] = "strict",
     on_error: Annotated[str, typer.Option("--on-error", help="A strategy raises: fail_fast, skip or quarantine.")] = "fail_fast",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latency jitter.")] = 0,
+    trace: Annotated[str, typer.Option("--trace", help="Write down decisions, refusals too, or off.")] = "decisions",
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
@@ -54,13 +55,16 @@ def backtest_command(
     from edgesmith.trading.strategy import configure
 
     chosen_strategy = configure(find_strategy(strategy), settings_of(settings))
-    config = engine_config(execution=execution, risk=not no_risk, equity=equity, ordering=ordering, on_error=on_error, seed=seed)
+    config = engine_config(
+        execution=execution, risk=not no_risk, equity=equity, ordering=ordering, on_error=on_error, seed=seed, trace=trace
+    )
     partitions = choose(lake, venue, market, symbol, date, start, end)
     result = run_backtest(partitions, chosen_strategy, config, runs)
     if as_json:
         print_json(result.manifest)
         return
     show_metrics(result.manifest)
+    show_funnel(result.manifest)
     typer.echo(f"report: {result.folder}/report.html")
 
 
@@ -73,17 +77,22 @@ def engine_config(**options: Any) -> Any:
     from edgesmith.trading.execution import execution_preset
     from edgesmith.trading.guards import GuardConfig
     from edgesmith.trading.risk import RiskConfig
+    from edgesmith.trading.trace import TraceLevel
 
     try:
         guards = msgspec.convert({"ordering": options["ordering"], "errors": options["on_error"]}, GuardConfig)
     except msgspec.ValidationError as error:
         raise InputError(f"--ordering was '{options['ordering']}', --on-error '{options['on_error']}': {error}") from None
+    level = options.get("trace", TraceLevel.DECISIONS)
+    if level not in list(TraceLevel):
+        raise InputError(f"--trace was '{level}', expected one of {', '.join(TraceLevel)}")
     return EngineConfig(
         execution=execution_preset(options["execution"]),
         risk=RiskConfig(enabled=options["risk"]),
         guards=guards,
         equity_start=options["equity"],
         seed=options["seed"],
+        trace=TraceLevel(level),
     )
 
 
@@ -119,3 +128,20 @@ def show_metrics(manifest: dict[str, Any]) -> None:
     ]
     simulated = "SIMULATED MARKET, " if manifest["data"]["simulated"] else ""
     print_table(f"{simulated}{manifest['strategy']['name']}, {manifest['run_id']}", ("", "value"), rows, right=("value",))
+
+
+def show_funnel(manifest: dict[str, Any]) -> None:
+    """Print where the strategy's decisions ended, where it counts them, and whether it was fitted on these data."""
+    from edgesmith.trading.comparison import in_sample
+
+    gate = manifest.get("gate")
+    if gate is not None:
+        rows = [("quotes", "", f"{gate['quotes']:,}", "")]
+        rows += [("exits", name.removeprefix("exit_"), "", f"{count:,}") for name, count in gate["exits"].items() if count]
+        rows += [
+            ("stopped", step["reason"], f"{step['left']:,}", f"{step['stopped']:,}") for step in gate["steps"] if step["stopped"]
+        ]
+        rows.append(("entered", "", f"{gate['entered']:,}", ""))
+        print_table("from quotes to entries", ("", "reason", "left", "stopped"), rows, right=("left", "stopped"))
+    if in_sample(manifest):
+        typer.echo("in sample: the feature report was made on data of this run; judge the strategy on later days")

@@ -283,7 +283,9 @@ def _place_intents(run, books, decisions, instrument, view):  # type: ignore[no-
 
 @kernel
 def _missing_lots(run, book, target):  # type: ignore[no-untyped-def]
-    """Return the signed lots between a target position and what is held or on its way."""
+    """Return the signed lots between a target position and what is held or on its way; a target of NaN keeps what there is."""
+    if target != target:
+        return 0
     size = abs(target) * book.lots_per_qty
     if not size < LOTS_LIMIT:
         run.invalid_intents += 1
@@ -428,8 +430,7 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, t
                 _stop(run, index, 0, STOP_ORDERING)
                 return
             run.last_recv, run.last_event, run.last_seq = event.ts_recv, event.ts_event, event.seq
-            run.last_instrument, run.last_kind = instrument, kind
-            run.now = now
+            run.last_instrument, run.last_kind, run.now = instrument, kind, now
             if now >= run.minute_end:
                 _close_minutes(run, now)
                 roll_day(run)
@@ -476,10 +477,9 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, t
                 _trace(run, view, trace[run.trace_used], instrument, target)
             if view.intents > 0 or view.cancel_all:
                 _place_intents(run, books, decisions, instrument, view)
-            if target == target:
-                missing = _missing_lots(run, book, target)
-                if missing != 0:
-                    _seek_target(run, books, decisions, instrument, missing)
+            missing = _missing_lots(run, book, target)
+            if missing != 0:
+                _seek_target(run, books, decisions, instrument, missing)
             if run.next_due <= run.now:
                 deliver_reports(run, books, fills, run.now)
     _stop(run, stop, run.phase, STOP_CHUNK_END)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def backtest_view(run: RunRecord, fills: pa.Table, decisions: pa.Table, prices: 
         "costs": cost_bars(metrics),
         "cost_note": _cost_note(metrics, currency),
         "metrics": _metric_rows(metrics, currency),
+        "funnel": _funnel(run.gate),
         "outcomes": _outcomes(decisions),
         "decisions": [_decision(row) for row in _sample(decisions)],
         "decisions_total": decisions.num_rows,
@@ -199,6 +201,27 @@ def _pane_keys(run: RunRecord, prices: pa.Table) -> list[tuple[int, tuple[str, s
 def _pane_label(key: tuple[int, tuple[str, str]]) -> str:
     venue, symbol = key[1]
     return f"{symbol} on {venue}"
+
+
+def _funnel(gate: dict[str, Any] | None) -> list[dict[str, str]]:
+    """Lay out how many quotes are left after each step; the track is logarithmic, for entries are rare."""
+    if gate is None:
+        return []
+    kept = [step for step in gate["steps"] if step["stopped"]]
+    rows = [("quotes", "quotes seen", gate["quotes"], "")]
+    rows += [(step["reason"].replace("_", " "), step["why"], step["left"], formats.count(-step["stopped"])) for step in kept]
+    rows.append(("entered", "every check passed", gate["entered"], ""))
+    full = math.log1p(max(gate["quotes"], 1))
+    return [
+        {
+            "label": label,
+            "why": why,
+            "left": formats.count(left),
+            "stopped": stopped,
+            "width": f"{math.log1p(max(left, 0)) / full * 100:.2f}",
+        }
+        for label, why, left, stopped in rows
+    ]
 
 
 def _sample(table: pa.Table) -> list[dict[str, Any]]:

@@ -272,7 +272,7 @@
   function drawLines(lines) {
     const data = [numbers(lines.t), ...lines.values.map((text) => gapped(numbers(text)))];
     const tones = lines.names.map((name, i) => () => color("tone-" + (i % 6 + 1)));
-    draw(lines.id, "", data, tones.map((stroke) => line({ stroke, points: { show: true, size: 5, fill: stroke } })), {
+    draw(lines.id, "", data, tones.map((stroke) => line(lines.plain ? { stroke } : { stroke, points: { show: true, size: 5, fill: stroke } })), {
       describe: (i) => lines.names.map((name, at) => [name + " " + figure(data[at + 1][i], lines.decimals), ""]),
     });
   }

@@ -63,6 +63,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     seed: Any = None
     result: dict[str, Any] | None = None
     metrics: dict[str, Any] | None = None
+    gate: dict[str, Any] | None = None
     risk_counters: dict[str, Any] = {}
     guard_counters: dict[str, Any] = {}
 
