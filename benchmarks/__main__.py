@@ -29,6 +29,7 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "worlds_truth": ("bench_worlds_truth", "rows", "TITLE"),
     "cold_compile": ("bench_cold", "rows", "TITLE"),
     "edges_list": ("bench_edges", "rows", "TITLE"),
+    "analysis": ("bench_analysis", "rows", "TITLE"),
     "discovery": ("bench_measured", "discovery_rows", "DISCOVERY_TITLE"),
 }
 QUICK_EVENTS, QUICK_REPEATS = 100_000, 1
