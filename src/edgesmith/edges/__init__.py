@@ -1,4 +1,5 @@
 """What we believe: the search for edges and the record of every look at data.
 
-Never trades and never picks a strategy. Reading order: `discovery` (the search), `trials` (the ledger that counts it).
+Never trades real money and never picks a strategy. Reading order: `edge` (what a claim is), `discovery` (the search), `trials` (the
+ledger that counts it), `validation` (the proof), `registry` (what is known), `vault` (the last question).
 """
