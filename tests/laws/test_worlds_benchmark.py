@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from builders_worlds import START_DAY, mid_at, of_kind
 from edgesmith.domain.records import taken
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
+from edgesmith.evaluation.impact import ImpactMeter
 from edgesmith.evaluation.leak import leaking_columns
-from edgesmith.worlds.claims import Claim, ClaimTruth
+from edgesmith.worlds.claims import BLOCK_NS, Claim, ClaimTruth
 from edgesmith.worlds.plant import PlantedTape, plant_edges
 from edgesmith.worlds.random import root_key
 from edgesmith.worlds.regions import decisions
@@ -49,12 +50,39 @@ def claims_of(name: str) -> tuple[ClaimTruth, ...]:
 @pytest.mark.parametrize("name", PLANTED)
 def test_edges_have_the_stated_size_and_cost_decides(name: str) -> None:
     first, *others = claims_of(name)
-    assert first.decisions > 40 and abs(first.planted_bps - SIZES[name]) < (0.5 if name == "P12" else 0.35) * SIZES[name]
+    assert first.decisions > 40 and abs(first.gross_bps - SIZES[name]) < 0.1 * SIZES[name]
     for claim in (first, *others):
         if claim.right == "REJECT_COST":
             assert abs(claim.gross_bps) < claim.cost_bps
         else:
             assert claim.gross_bps > claim.cost_bps + 3.0 * claim.natural_error_bps
+
+
+def test_a_capacity_follows_from_the_impact_that_trades_have() -> None:
+    (claim,), impact = claims_of("P12"), find_scenario("P12").impact_bps_per_qty
+    assert claim.impact_bps_per_qty is not None and claim.capacity_qty is not None
+    assert abs(claim.impact_bps_per_qty - impact) < 0.1 * impact
+    edge = claim.gross_bps - claim.cost_bps
+    assert claim.capacity_qty == pytest.approx(edge / (2.0 * claim.impact_bps_per_qty), rel=1e-3) == pytest.approx(0.1, rel=0.15)
+    earned = {size.qty: size.qty * size.net_bps for size in claim.net_by_qty}
+    assert max(earned, key=lambda qty: earned[qty]) == pytest.approx(claim.capacity_qty, abs=1e-6)
+    assert claim.net_by_qty[-1].net_bps == pytest.approx(0.0, abs=1e-3), "twice the best size earns nothing"
+    meter = ImpactMeter(0, BLOCK_NS)
+    for hour in hours_of("P12"):
+        meter.feed(taken(hour.events, np.argsort(hour.events["ts_recv"], kind="stable")))
+    slope = meter.slope_bps(1)
+    assert abs(slope.mean - claim.impact_bps_per_qty) < 0.1 * impact, "those who measure the market find it"
+
+
+def test_impact_moves_prices_alone_and_is_gone_at_both_ends() -> None:
+    world = world_of("P12")
+    base, pressed = world.market.hour(0), world.received(0).events
+    for field in ("ts_event", "ts_recv", "kind", "seq", "side"):
+        assert np.array_equal(base[field], pressed[field])
+    before, after = of_kind(base, 0), of_kind(pressed, 0)
+    moved = np.rint((after["bid_price"] - before["bid_price"]) * 10)
+    assert np.array_equal(moved, np.rint((after["ask_price"] - before["ask_price"]) * 10)) and np.abs(moved).max() > 50
+    assert moved[0] == 0 and abs(moved[-1]) <= 2 and np.array_equal(before["ask_qty"], after["ask_qty"])
 
 
 def test_no_feature_of_the_interaction_says_anything_alone() -> None:

@@ -1,4 +1,4 @@
-"""`edgesmith world`: ls, make."""
+"""`edgesmith world`: ls, make, leads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from edgesmith.cli.output import console, number, print_json, print_table, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, WorkersOption
+from edgesmith.cli.world_leads import leads_command
 from edgesmith.domain.units import NS_PER_MS, format_duration_ns, parse_date
 
 if TYPE_CHECKING:
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from edgesmith.worlds.scenario import Scenario
 
 app = typer.Typer(no_args_is_help=True)
+app.command("leads")(leads_command)
 
 GROUPS = {
     "demo": "To look at",
+    "M": "Several markets",
     "P": "Planted edges",
     "N": "Nothing to find",
     "T": "Traps for a method that looks ahead",
@@ -39,8 +42,10 @@ def ls_command(as_json: JsonOption = False) -> None:
         print_json(list(SCENARIOS.values()))
         return
     for group, title in GROUPS.items():
-        rows = [(one.name, one.hours, one.summary, _right(one)) for one in SCENARIOS.values() if one.group == group]
-        print_table(title, ("scenario", "hours", "what is true", "right verdict"), rows, right=("hours",), whole=("scenario",))
+        chosen = [one for one in SCENARIOS.values() if one.group == group]
+        rows = [(one.name, one.hours, 1 + len(one.others), one.summary, _right(one)) for one in chosen]
+        columns = ("scenario", "hours", "markets", "what is true", "right verdict")
+        print_table(title, columns, rows, right=columns[1:3], whole=("scenario",))
 
 
 def _right(scenario: Scenario) -> str:
@@ -84,7 +89,15 @@ def make_command(
     ]
     columns = ("where", "side", "horizon", "gross (bps)", "cost (bps)", "right verdict")
     if claims:
-        print_table("What is true", columns, claims, right=columns[3:5])
+        print_table(f"What is true of {world.instrument.symbol}", columns, claims, right=columns[3:5])
+    for claim in world.truths[0].claims:
+        if claim.impact_bps_per_qty is not None:
+            sizes = ", ".join(f"{number(size.net_bps)} bps with {number(size.qty)}" for size in claim.net_by_qty)
+            console().print(
+                f"A unit traded moves the price by {number(claim.impact_bps_per_qty)} bps, so a decision earns {sizes}: "
+                f"most with {number(claim.capacity_qty)}",
+                soft_wrap=True,
+            )
     trap = world.truths[0].trap
     if trap is not None:
         console().print(f"Trap: {trap.summary}. Right verdict: {trap.right}", soft_wrap=True)
