@@ -23,6 +23,8 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "python_callback": ("bench_python", "rows", "TITLE"),
     "sweep": ("bench_sweep", "rows", "TITLE"),
     "live_event": ("bench_live", "rows", "TITLE"),
+    "strategy_v1": ("bench_v1", "rows", "TITLE"),
+    "strategy_v1_live": ("bench_v1", "live_rows", "LIVE_TITLE"),
     "memory": ("bench_memory", "rows", "TITLE"),
     "import_capture": ("bench_import", "rows", "TITLE"),
     "worlds": ("bench_worlds", "rows", "TITLE"),

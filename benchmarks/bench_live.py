@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness import Contestant, Options, Row, at_most_check, race
 from benchmarks.market import INSTRUMENT, engine_config, tape_events
@@ -16,6 +17,7 @@ from edgesmith.features.program import Program
 from edgesmith.strategies.baseline import Baseline
 from edgesmith.trading.compiled_driver import CompiledDriver
 from edgesmith.trading.engine import Engine
+from edgesmith.trading.strategy import CompiledStrategy
 
 TITLE = "one live event: 15 features, decision, risk, ledger"
 EVENTS = 100_000
@@ -53,11 +55,17 @@ class WideBaseline(Baseline):
 
 def prepare(events: int, count: int) -> Callable[[], dict[str, Any]]:
     """Return a run that feeds events one by one."""
-    market = tape_events(events, WARM_EVENTS + count)
-    arrivals = [market[index : index + 1] for index in range(WARM_EVENTS, WARM_EVENTS + count)]
     strategy = WideBaseline()
     specs = {spec.name: spec for spec in feature_set("base")}
     program = Program([specs[name] for name in strategy.features])
+    return timed_one_by_one(tape_events(events, WARM_EVENTS + count), strategy, program, count)
+
+
+def timed_one_by_one(
+    market: NDArray[Any], strategy: CompiledStrategy, program: Program, count: int
+) -> Callable[[], dict[str, Any]]:
+    """Return a run that feeds the last `count` events one by one, after a warm-up, and times each."""
+    arrivals = [market[index : index + 1] for index in range(WARM_EVENTS, WARM_EVENTS + count)]
 
     def run() -> dict[str, Any]:
         engine = Engine([INSTRUMENT], engine_config("honest"), CompiledDriver(strategy, live=True), program=program)

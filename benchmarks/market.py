@@ -12,7 +12,7 @@ from benchmarks.tape import Columns, read_tape
 from edgesmith.domain.events import EVENT
 from edgesmith.domain.instruments import ContractKind, Instrument
 from edgesmith.domain.records import as_records
-from edgesmith.trading.engine import Driver, Engine, EngineConfig
+from edgesmith.trading.engine import Driver, Engine, EngineConfig, Program
 from edgesmith.trading.execution import execution_preset
 from edgesmith.trading.metrics import run_metrics
 from edgesmith.trading.risk import RiskConfig
@@ -67,9 +67,11 @@ def records_of(columns: Columns) -> NDArray[Any]:
     return as_records(result)
 
 
-def run_engine(events: NDArray[Any], driver: Driver, preset: str, folder: Path | None = None) -> dict[str, Any]:
+def run_engine(
+    events: NDArray[Any], driver: Driver, preset: str, folder: Path | None = None, program: Program | None = None
+) -> dict[str, Any]:
     """Run the engine over `events` and return what came of it."""
-    engine = Engine([INSTRUMENT], engine_config(preset), driver, folder=folder)
+    engine = Engine([INSTRUMENT], engine_config(preset), driver, folder=folder, program=program)
     for begin in range(0, len(events), BATCH_EVENTS):
         engine.feed(events[begin : begin + BATCH_EVENTS])
     engine.finish()
