@@ -16,6 +16,7 @@ from edgesmith.domain.units import NS_PER_DAY, NS_PER_S, ns_of_date
 from edgesmith.errors import DataError
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.datafile import first_line, open_data, row_groups, rows_of
+from edgesmith.lake.figures import StreamedMedian
 from edgesmith.lake.rows import ContentHash, Rows
 from edgesmith.lake.schema import arrow_schema
 
@@ -43,7 +44,7 @@ def verify(partition: Partition) -> VerifyResult:
     check = _Check(partition)
     for group in range(file.metadata.num_row_groups):
         _check_group(check, file, group)
-    check.finish(file.metadata.num_rows)
+    check.finish(file.metadata.num_rows, _skews_again(file))
     return VerifyResult(not check.problems, tuple(check.problems), check.rows)
 
 
@@ -55,6 +56,12 @@ def _check_group(check: _Check, file: pq.ParquetFile, group: int) -> None:
         check.skip(group, file.metadata.row_group(group).num_rows, first_line(error))
         return
     check.add(group, table)
+
+
+def _skews_again(file: pq.ParquetFile) -> Iterator[NDArray[np.int64]]:
+    for group in range(file.metadata.num_row_groups):
+        table = file.read_row_group(group, columns=["ts_event", "ts_recv"])
+        yield table.column("ts_recv").to_numpy() - table.column("ts_event").to_numpy()
 
 
 class _Check:
@@ -69,7 +76,7 @@ class _Check:
         self._checksum = ContentHash(partition.key)
         self._last_event_ns: int | None = None
         self._spans: dict[str, tuple[int, int]] = {}
-        self._skews: list[NDArray[np.int64]] = []
+        self._skew = StreamedMedian()
 
     def skip(self, group: int, rows: int, reason: str) -> None:
         self.problems.append(f"row group {group} ({rows} rows) cannot be read: {reason}")
@@ -87,18 +94,17 @@ class _Check:
             low, high = int(rows[name].min()), int(rows[name].max())
             before = self._spans.get(name, (low, high))
             self._spans[name] = (min(low, before[0]), max(high, before[1]))
-        self._skews.append(rows["ts_recv"] - rows["ts_event"])
+        self._skew.add(rows["ts_recv"] - rows["ts_event"])
 
-    def finish(self, file_rows: int) -> None:
+    def finish(self, file_rows: int, skews_again: Iterator[NDArray[np.int64]]) -> None:
         self._compare("rows", file_rows, self._meta.rows)
         if not self._complete or not self.rows:
             return
         for name, (low, high) in self._spans.items():
             self._compare(f"{name}_min", low, getattr(self._meta, f"{name}_min"))
             self._compare(f"{name}_max", high, getattr(self._meta, f"{name}_max"))
-        skew_ns = np.concatenate(self._skews)
-        self._compare("skew_ns_min", int(skew_ns.min()), self._meta.clock.skew_ns_min)
-        self._compare("skew_ns_p50", median_ns(skew_ns), self._meta.clock.skew_ns_p50)
+        self._compare("skew_ns_min", self._skew.low, self._meta.clock.skew_ns_min)
+        self._compare("skew_ns_p50", self._skew.finish(skews_again), self._meta.clock.skew_ns_p50)
         self._compare("content_sha256", self._checksum.hexdigest(), self._meta.content_sha256)
 
     def _compare(self, what: str, found: Any, said: Any) -> None:
@@ -134,12 +140,6 @@ class _Check:
         outside = int(np.count_nonzero((ts_event < start_ns) | (ts_event >= start_ns + NS_PER_DAY)))
         if outside:
             self.problems.append(f"row group {group}: {outside} rows lie outside {self._key.day} UTC")
-
-
-def median_ns(values: NDArray[np.int64]) -> int:
-    """Return the lower median."""
-    middle = (len(values) - 1) // 2
-    return int(np.partition(values, middle)[middle])
 
 
 class PartitionFacts(msgspec.Struct, frozen=True, kw_only=True):
