@@ -28,9 +28,10 @@ from edgesmith.edges.vault_records import OPENINGS_MAX, Evaluation, opening_alph
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError, DataError, InputError
 from edgesmith.lake.catalog import Catalog, Partition
-from edgesmith.lake.held import HELD_NAME
+from edgesmith.lake.held import HELD_NAME, Held
 from edgesmith.lake.schema import PartitionKey
 from edgesmith.lake.stream_write import PartitionsWriter
+from edgesmith.lake.vaulted import move_in
 
 LEDGER = "vault/ledger.jsonl"
 
@@ -206,7 +207,7 @@ def test_a_spent_generation_closes_and_the_next_begins_later(lake: Path) -> None
     assert vault.open(edge(99), Canned()).seal.alpha == opening_alpha(1) and vault.open(edge(0), Canned()).again
 
 
-def test_days_that_were_searched_are_not_unseen(lake: Path) -> None:
+def test_trap_15_days_that_were_searched_are_not_unseen(lake: Path) -> None:
     vault = vault_of(lake)
     trials = TrialLedger(lake.parent / "trials.jsonl")
     everything = Catalog(lake).partitions()
@@ -284,6 +285,20 @@ def test_a_killed_init_or_close_is_finished_by_the_next_command(lake: Path, step
     assert len(days(lake)) == 3
     assert vault.open(edge(), Canned()).result.verdict == Verdict.REJECT_COST
     assert not list((lake / "exchange=binance_usdm/stream=bbo/symbol=btcusdt").glob("*/sealed.json"))
+
+
+def test_killed_while_the_days_move_no_reader_ever_sees_them(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def move_one_and_hang(root: Path, held: Held, keys: Sequence[PartitionKey]) -> None:
+        move_in(root, held, keys[:1])
+        time.sleep(60)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edgesmith.edges.vault.move_in", move_one_and_hang)
+        killed_after(0.5, lambda: vault_of(lake).init(2) and None)
+    assert len(days(lake)) == len(days(lake, "ETHUSDT")) == 3
+    assert len(list(lake.glob("exchange=*/stream=*/symbol=*/date=*"))) == 9
+    assert vault_of(lake).open(edge(), Canned()).seal.opening == 1
+    assert len(list(lake.glob("exchange=*/stream=*/symbol=*/date=*"))) == 6
 
 
 def rewritten(lake: Path, change: Any) -> None:

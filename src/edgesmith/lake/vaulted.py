@@ -59,7 +59,7 @@ def move_in(root: Path, held: Held, keys: Sequence[PartitionKey]) -> None:
                     meta.rename(source / SEALED_META_NAME)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(target)
-    _remove_computed(root, held, keys)
+    _remove_computed(root, keys)
 
 
 def move_out(root: Path, generation: int, keys: Sequence[PartitionKey]) -> None:
@@ -94,15 +94,19 @@ def _folder(root: Path, generation: int, key: PartitionKey) -> Path:
     return key.folder(vault_folder(root) / f"generation={generation}")
 
 
-def _remove_computed(root: Path, held: Held, keys: Sequence[PartitionKey]) -> None:
+def _remove_computed(root: Path, keys: Sequence[PartitionKey]) -> None:
     # Features and panels of a day tell what happened on it. They lie in .../exchange=/symbol=/date= of other folders of the lake.
+    wanted = {(f"exchange={key.venue}", f"symbol={key.symbol.lower()}", f"date={key.day:%Y%m%d}") for key in keys}
     for top in root.iterdir():
         if not top.is_dir() or top.name == VAULT_FOLDER or top.name.startswith("exchange="):
             continue
-        for venue, symbol, day in sorted({(key.venue, key.symbol, key.day) for key in keys}):
-            for folder in top.rglob(f"date={day:%Y%m%d}"):
-                if f"exchange={venue}" in folder.parts and f"symbol={symbol.lower()}" in folder.parts:
-                    shutil.rmtree(folder, ignore_errors=True)
+        for folder in list(top.rglob("date=*")):
+            if (*_parts(folder, "exchange="), *_parts(folder, "symbol="), folder.name) in wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _parts(folder: Path, name: str) -> tuple[str, ...]:
+    return tuple(part for part in folder.parts if part.startswith(name))
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
