@@ -1,0 +1,109 @@
+"""A researcher's desk for one world: its lake in a temporary folder, and the same calls a user's commands make."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from edgesmith.cli.world import make_world
+from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.units import NS_PER_MS, NS_PER_S
+from edgesmith.edges.discovery.config import DiscoveryConfig
+from edgesmith.edges.discovery.pipeline import discover
+from edgesmith.edges.discovery.result import DiscoveryResult
+from edgesmith.evaluation.bins import FeatureBins
+from edgesmith.evaluation.coded import CodedPanel, code_panel
+from edgesmith.evaluation.labels import LabelSpec
+from edgesmith.evaluation.sources import LakeSource, instrument_index
+from edgesmith.features.catalog import feature_set
+from edgesmith.features.program import Program
+from edgesmith.lake.catalog import Catalog, Partition
+from edgesmith.trading.backtest import instruments_of
+
+FEATURES = "stationary"
+# Blocks of a minute for a horizon of up to 3 s: an hour has enough of them.
+QUICK = DiscoveryConfig(
+    horizons_ns=(NS_PER_S // 2, NS_PER_S, 2 * NS_PER_S), latencies_ns=(0, 50 * NS_PER_MS), flips=1_999, depth=1
+)
+# Decisions as far apart as those the plants answer to.
+PLANTED = DiscoveryConfig(
+    horizons_ns=(NS_PER_S, 5 * NS_PER_S),
+    latencies_ns=(0, 50 * NS_PER_MS, 100 * NS_PER_MS),
+    grid_ns=500 * NS_PER_MS,
+    flips=1_999,
+    depth=1,
+)
+
+
+class Desk(NamedTuple):
+    """One instrument in one lake, and the features it is searched with."""
+
+    partitions: tuple[Partition, ...]
+    source: LakeSource
+    instrument: Instrument
+    program: Program
+
+    @property
+    def index(self) -> int:
+        """Return the place of the instrument in the source."""
+        return instrument_index(self.source, self.instrument.venue, self.instrument.symbol)
+
+    def search(self, config: DiscoveryConfig, until_ns: int | None = None) -> DiscoveryResult:
+        """Run discovery over everything received before `until_ns`."""
+        return discover(self.until(until_ns), self.instrument, self.program, config)
+
+    def until(self, until_ns: int | None) -> LakeSource:
+        """Return the source, cut at an instant."""
+        return self.source if until_ns is None else CutSource(self.partitions, until_ns)
+
+    def panel(self, result: DiscoveryResult, config: DiscoveryConfig, first_ns: int, last_ns: int) -> CodedPanel:
+        """Return the decisions of a span, coded with the bins a search froze."""
+        labels = LabelSpec(
+            horizons_ns=tuple(sorted(config.horizons_ns)),
+            latencies_ns=tuple(sorted(config.latencies_ns)),
+            fee_in_bps=result.fee_in_bps,
+            fee_out_bps=result.fee_out_bps,
+            gap_ns=config.gap_ns,
+            grid_ns=config.grid_ns,
+        )
+        bins = [FeatureBins(one.feature, one.cuts) for one in result.bins]
+        return code_panel(self.source, self.index, self.program, labels, bins, first_ns, last_ns, lake=None)
+
+
+class CutSource(LakeSource):
+    """A lake of which nothing received from an instant on can be seen."""
+
+    def __init__(self, partitions: Sequence[Partition], until_ns: int) -> None:
+        super().__init__(partitions)
+        self._until_ns = until_ns
+
+    def span(self, instrument: int) -> tuple[int, int]:
+        """Return the first quote, and the last instant before the cut."""
+        first_ns, last_ns = super().span(instrument)
+        return first_ns, min(last_ns, self._until_ns - 1)
+
+    def window(self, start_ns, end_ns):  # type: ignore[no-untyped-def]
+        """Yield the events of a window, up to the cut."""
+        return super().window(start_ns, min(end_ns, self._until_ns))
+
+
+@contextmanager
+def desk_of(name: str, seed: int, hours: int) -> Iterator[Desk]:
+    """Make a world in a lake of its own, and take it away afterwards."""
+    with tempfile.TemporaryDirectory(prefix="edgesmith-truth-") as folder:
+        root = Path(folder)
+        written = make_world(name, seed=seed, root=root, hours=hours, workers=1)
+        partitions = Catalog(root).partitions(symbol=written.instrument.symbol)
+        source = LakeSource(partitions)
+        instrument = instruments_of(partitions, source.instruments)[0]
+        yield Desk(tuple(partitions), source, instrument, Program(feature_set(FEATURES)))
+
+
+def with_fees(config: DiscoveryConfig, fee_bps: float) -> DiscoveryConfig:
+    """Return the configuration at other fees on both sides."""
+    return msgspec.structs.replace(config, fee_in_bps=fee_bps, fee_out_bps=fee_bps)
