@@ -9,14 +9,16 @@ import numpy as np
 from scipy.signal import lfilter
 
 from edgesmith.canonical import content_hash
-from edgesmith.domain.events import EVENT
+from edgesmith.domain.events import EVENT, KIND_BBO
 from edgesmith.domain.instruments import ContractKind, Instrument
+from edgesmith.domain.records import as_records
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.judge import Judged, judge
-from edgesmith.evaluation.bins import FeatureBins, cut_matrix, encode_rows, fit_bins
-from edgesmith.evaluation.blocks import BlockSums
+from edgesmith.errors import DataError
+from edgesmith.evaluation.bins import FeatureBins, cut_matrix, encode_columns, fit_bins
 from edgesmith.evaluation.labels import MOMENTS, ColumnGroup
+from edgesmith.evaluation.sums import BlockSums, SingleCells, add_rows, reserve
 
 START_NS = 1_723_075_200_000_000_000
 HORIZON_ROWS = 10
@@ -55,21 +57,29 @@ def null_world(seed: int, rows: int = 48_000, drift_bps: float = 0.0) -> World:
 
 
 def sums_of(world: World, *, edges_ratio: float = 0.2) -> tuple[tuple[FeatureBins, ...], BlockSums, np.ndarray]:
-    """Return bins from the leading part, the block sums of the rest, and the codes of all rows."""
+    """Return bins from the leading part, the block sums of the rest, and the codes (rows, features) of all rows."""
     split = int(edges_ratio * len(world.features))
     bins = tuple(fit_bins(name, world.features[:split, f]) for f, name in enumerate(WORLD_FEATURES))
     codes = codes_of(world.features, bins)
-    sums = BlockSums(GROUP, WORLD_FEATURES)
-    ts_ns = START_NS + np.arange(len(codes), dtype=np.int64) * NS_PER_S
-    sums.add(ts_ns[split:], codes[split:], labels_of(world)[split:])
+    keys = (START_NS + np.arange(split, len(codes), dtype=np.int64) * NS_PER_S) // GROUP.block_ns
+    cells = SingleCells(bins)
+    sums = reserve(int(keys[0]), int(keys[-1] - keys[0]) + 1, cells.count, 1)
+    add_rows(cells, keys, np.ascontiguousarray(codes[split:].T), labels_of(world)[split:], sums)
     return bins, sums, codes
 
 
 def codes_of(features: np.ndarray, bins: tuple[FeatureBins, ...]) -> np.ndarray:
     cuts, counts = cut_matrix(bins)
-    codes = np.empty(features.shape, np.uint8)
-    encode_rows(np.ascontiguousarray(features), np.arange(features.shape[1]), cuts, counts, codes)
-    return codes
+    codes = np.empty(features.T.shape, np.uint8)
+    encode_columns(np.ascontiguousarray(features), np.arange(features.shape[1]), cuts, counts, codes)
+    return codes.T
+
+
+def pooled(world: World) -> np.ndarray:
+    """Return n, sum g and sum g^2 of each bin over all blocks: float64 (features, slots, 3)."""
+    bins, sums, _ = sums_of(world)
+    totals = sums.sums.sum(axis=0)[:, :2, 0]
+    return np.concatenate([totals, sums.squares], axis=1).reshape(len(bins), -1, 3).astype(float)
 
 
 def labels_of(world: World) -> np.ndarray:
@@ -83,11 +93,11 @@ def labels_of(world: World) -> np.ndarray:
 def judged(world: World, **config: Any) -> Judged:
     """Judge a world with 999 flips."""
     bins, sums, _ = sums_of(world)
-    return judge(bins, (sums,), DiscoveryConfig(**({"flips": 999} | config)))
+    return judge(bins, (GROUP,), (sums,), DiscoveryConfig(**({"flips": 999} | config)))
 
 
-class TapeReplay:
-    """A replay of events held in memory."""
+class TapeSource:
+    """A source of events held in memory."""
 
     instruments = (("simulated", "AUSDT"), ("simulated", "BUSDT"))
 
@@ -95,11 +105,20 @@ class TapeReplay:
         self._events = events
         self._batch_events = batch_events
         self.fingerprint = content_hash(events.tobytes().hex())
-        self.events_total = len(events)
 
-    def batches(self) -> Iterator[np.ndarray]:
-        for begin in range(0, len(self._events), self._batch_events):
-            yield self._events[begin : begin + self._batch_events].copy()
+    def span(self, instrument: int) -> tuple[int, int]:
+        own = self._events[(self._events["instrument"] == instrument) & (self._events["kind"] == KIND_BBO)]
+        if not len(own):
+            raise DataError("no quotes")
+        return int(own["ts_recv"][0]), int(own["ts_recv"][-1])
+
+    def window_fingerprint(self, start_ns: int, end_ns: int) -> str:
+        return self.fingerprint
+
+    def window(self, start_ns: int, end_ns: int) -> Iterator[np.ndarray]:
+        chosen = self._events[(self._events["ts_recv"] >= start_ns) & (self._events["ts_recv"] < end_ns)]
+        for begin in range(0, len(chosen), self._batch_events):
+            yield as_records(chosen[begin : begin + self._batch_events].copy())
 
 
 class QuoteProgram:
@@ -108,6 +127,7 @@ class QuoteProgram:
     def __init__(self, names: tuple[str, ...] = ("imbalance", "spread", "bid_size")) -> None:
         self.names = names
         self.width = len(names)
+        self.program_id = "quotes " + " ".join(names)
 
     def new_state(self, instruments: int = 1) -> np.ndarray:
         return np.full((instruments, len(self.names)), np.nan)

@@ -62,6 +62,28 @@ def kernel(function: F) -> F:
     return compiled
 
 
+def wide_kernel(function: F) -> F:
+    """Compile like `kernel`, neighboring operations joined into wide instructions (LLVM's SLP pass, which numba leaves out).
+
+    For loops whose body is written out lane by lane; the arithmetic and so the results are the same.
+    """
+    dispatcher: Any = kernel(function)
+    if numba_config.DISABLE_JIT:
+        return function
+    compile_plainly = dispatcher.compile
+
+    def compile_widely(signature: Any) -> Any:
+        before, numba_config.SLP_VECTORIZE = numba_config.SLP_VECTORIZE, 1
+        try:
+            return compile_plainly(signature)
+        finally:
+            numba_config.SLP_VECTORIZE = before
+
+    dispatcher.compile = compile_widely
+    widened: F = dispatcher
+    return widened
+
+
 def typed_kernel(signature: Any, function: F) -> F:
     """Compile `function` now for exactly `signature`, cached on disk; needed wherever a function is passed as argument."""
     if numba_config.DISABLE_JIT:

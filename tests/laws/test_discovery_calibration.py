@@ -6,12 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from builders_discovery import WORLD_FEATURES, World, codes_of, judged, null_world, sums_of
+from builders_discovery import WORLD_FEATURES, World, codes_of, judged, null_world, pooled, sums_of
 from edgesmith.edges.discovery.judge import Judged
 from edgesmith.edges.discovery.result import Cell
-from edgesmith.edges.discovery.verdict import Verdict
-from edgesmith.evaluation.bins import MISSING, SLOTS
-from edgesmith.evaluation.labels import GG, G, N
+from edgesmith.edges.verdict import Verdict
+from edgesmith.evaluation.bins import MISSING
 
 WORLDS = 160
 NOMINAL = 0.05
@@ -36,14 +35,15 @@ def test_t9_family_wise_error_holds_where_counting_rows_fails() -> None:
 
 def welch(world: World) -> list[float]:
     # Momentum, persistent, volatility: the features that change slower than the label.
-    sums = sums_of(world)[1].stacked().sum(axis=0)[[0, 1, 3], :12, 0].astype(float)
+    sums = pooled(world)[[0, 1, 3], :12]
     rest = sums.sum(axis=1, keepdims=True) - sums
     with np.errstate(invalid="ignore"):
-        mean, mean_rest = sums[..., G] / sums[..., N], rest[..., G] / rest[..., N]
-        variance = sums[..., GG] * 1e4 / sums[..., N] - mean**2
-        variance_rest = rest[..., GG] * 1e4 / rest[..., N] - mean_rest**2
-        error = np.sqrt(variance / sums[..., N] + variance_rest / rest[..., N])
-    return list(((mean - mean_rest) / error)[sums[..., N] > 0])
+        n, n_rest = sums[..., 0], rest[..., 0]
+        mean, mean_rest = sums[..., 1] / n, rest[..., 1] / n_rest
+        variance = sums[..., 2] * 1e4 / n - mean**2
+        variance_rest = rest[..., 2] * 1e4 / n_rest - mean_rest**2
+        error = np.sqrt(variance / n + variance_rest / n_rest)
+    return list(((mean - mean_rest) / error)[n > 0])
 
 
 def test_t9_effective_rows_are_far_fewer_than_rows() -> None:
@@ -141,10 +141,9 @@ def test_t19_missing_values_are_a_cell_of_their_own() -> None:
     result = judged(World(world.features, world.gross_bps + 6.0 * absent, world.cost_bps))
     real = [cell for cell in result.cells if cell.verdict is Verdict.CANDIDATE]
     assert [(cell.feature, cell.bin, cell.text) for cell in real] == [("persistent", MISSING, "persistent is missing")]
-    bins, sums, codes = sums_of(world)
+    bins, _, codes = sums_of(world)
     assert (codes_of(world.features, bins) == codes).all()
-    split = len(codes) // 5
-    assert sums.stacked()[:, WORLD_FEATURES.index("persistent"), SLOTS - 1, 0, N].sum() == absent[split:].sum()
+    assert pooled(world)[WORLD_FEATURES.index("persistent"), -1, 0] == absent[len(codes) // 5 :].sum()
 
 
 def test_few_blocks_or_few_that_matter_are_insufficient() -> None:

@@ -1,4 +1,4 @@
-"""The panel and the block sums without the compiler give the same bytes."""
+"""The coded panel, its block sums and scans without the compiler give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,38 +10,43 @@ from pathlib import Path
 
 import numpy as np
 
-from builders_discovery import START_NS, planted_tape
+from builders_discovery import QuoteProgram, TapeSource, planted_tape
 from edgesmith.domain.events import FLAG_AFTER_GAP
 from edgesmith.domain.units import NS_PER_S
-from edgesmith.evaluation.bins import cut_matrix, encode_rows, fit_bins
-from edgesmith.evaluation.blocks import BlockSums
+from edgesmith.edges.discovery.screen import screen_pairs, screen_triples
+from edgesmith.edges.discovery.survey import survey
+from edgesmith.evaluation.bins import DEFAULT_QUANTILES
+from edgesmith.evaluation.coded import code_panel
 from edgesmith.evaluation.labels import LabelSpec, column_groups
-from edgesmith.evaluation.panel import Panel
+from edgesmith.evaluation.sums import Condition, GridCells, SingleCells, TriggerCells
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
 def digest() -> str:
-    """Return the hash of every chunk and every block sum of a short tape."""
+    """Return the hash of a short coded panel and of the sums and scans over it."""
     events = planted_tape(9, minutes=1)
     events["flags"][200] = FLAG_AFTER_GAP
-    features = np.stack([events["bid_qty"], np.where(events["ask_qty"] > 0, events["ask_qty"], np.nan)], axis=1)
     spec = LabelSpec(horizons_ns=(NS_PER_S, 12 * NS_PER_S), latencies_ns=(0, 70_000_000), fee_in_bps=1.0, fee_out_bps=2.0)
-    groups = column_groups(spec, 0)
-    bins = tuple(fit_bins(name, features[:, column]) for column, name in enumerate("ab"))
-    cuts, counts = cut_matrix(bins)
-    panel = Panel(spec, groups, instrument=1, width=2)
-    sums = [BlockSums(group, ("a", "b")) for group in groups]
-    seen = hashlib.sha256(repr(bins).encode())
-    for chunk in (*panel.feed(events, features), *panel.finish()):
-        codes = np.empty(chunk.features.shape, np.uint8)
-        encode_rows(np.ascontiguousarray(chunk.features), np.arange(2), cuts, counts, codes)
-        for one, rows in zip(sums, chunk.groups, strict=True):
-            one.add(chunk.ts_ns[rows.rows], codes[rows.rows], rows.labels)
-        seen.update(chunk.ts_ns.tobytes() + chunk.features.tobytes() + codes.tobytes())
-    for one in sums:
-        assert one.stacked().any() and one.keys[0] == START_NS // one.group.block_ns
-        seen.update(one.stacked().tobytes())
+    source, program = TapeSource(events), QuoteProgram()
+    first_ns, last_ns = source.span(1)
+    read = survey(source, 1, program, spec, (first_ns, first_ns + 20 * NS_PER_S), DEFAULT_QUANTILES, lake=None)
+    panel = code_panel(source, 1, program, spec, read.bins, first_ns, last_ns, lake=None)
+    seen = hashlib.sha256(repr(read).encode())
+    for day in panel.days:
+        kept = panel.open_day(day)
+        for array in (kept.codes, kept.grid.mids, kept.grid.spreads, kept.grid.segment_last):
+            seen.update(np.ascontiguousarray(array).tobytes())
+    groups = column_groups(spec, last_ns - first_ns)
+    triggers = TriggerCells([(Condition(0, np.arange(256) < 4),), ()])
+    for cells in (SingleCells(panel.bins), GridCells(panel.bins, (0, 2)), triggers):
+        for one in panel.block_sums(cells, groups, moments=6):
+            assert one.sums.any()
+            seen.update(one.sums.tobytes() + one.squares.tobytes())
+    pairs = screen_pairs(panel, [0, 1, 2], {NS_PER_S: 1.0, 12 * NS_PER_S: 3.0}, 5, 4, None)
+    triples = screen_triples(panel, pairs.chosen, [0, 1, 2], {NS_PER_S: 1.0}, 2, 4, None)
+    assert pairs.chosen
+    seen.update(repr((pairs, triples)).encode())
     return seen.hexdigest()
 
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders_discovery import codes_of
-from edgesmith.evaluation.bins import DEFAULT_QUANTILES, MISSING, FeatureBins, RowSample, fit_bins
+from edgesmith.evaluation.bins import DEFAULT_QUANTILES, MISSING, FeatureBins, fit_bins
 
 
 def naive_code(bins: FeatureBins, value: float) -> int:
@@ -69,17 +67,3 @@ def test_codes_equal_the_bounds(values: list[float]) -> None:
     bins = fit_bins("x", column)
     assert list(bins.cuts) == sorted(set(bins.cuts))
     assert codes_of(column[:, None], (bins,))[:, 0].tolist() == [naive_code(bins, value) for value in column]
-
-
-@settings(max_examples=50, deadline=None)
-@given(total=st.integers(1, 400), cuts=st.lists(st.integers(0, 400), max_size=8), rows_max=st.integers(4, 50))
-def test_sample_is_even_bounded_and_the_same_for_any_chunking(total: int, cuts: list[int], rows_max: int) -> None:
-    rows = np.arange(total, dtype=float)[:, None]
-    sample = RowSample(1, rows_max)
-    edges = [0, *sorted(cut for cut in cuts if cut < total), total]
-    for begin, end in itertools.pairwise(edges):
-        sample.add(rows[begin:end])
-    kept = sample.rows[:, 0]
-    assert 0 < len(kept) <= rows_max and len(kept) > min(total, rows_max) // 2 - 1
-    stride = kept[1] - kept[0] if len(kept) > 1 else total
-    np.testing.assert_array_equal(kept, np.arange(0, total, stride))

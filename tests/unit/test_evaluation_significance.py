@@ -50,8 +50,8 @@ def test_step_down_equals_its_definition(one_sided: bool) -> None:
     rng = np.random.default_rng(3)
     psi = rng.normal(size=(30, 6)) + np.array([0.6, 0.0, -0.5, 0.1, 0.0, 0.3])
     result = sign_flip([(7, psi)], flips=300, seed=11, one_sided=one_sided)
-    signs = np.random.Generator(np.random.PCG64([11, 7]))
-    drawn = np.concatenate([signs.integers(0, 2, (count, 30), dtype=np.int8) * 2.0 - 1.0 for count in (256, 44)])
+    draws = [(np.random.Generator(np.random.PCG64([11, 7, begin])), count) for begin, count in ((0, 256), (256, 44))]
+    drawn = np.concatenate([draw.integers(0, 2, (count, 30), dtype=np.int8) * 2.0 - 1.0 for draw, count in draws])
     unit = psi / np.sqrt((psi**2).sum(axis=0))
     flipped, t = drawn @ unit, unit.sum(axis=0)
     if not one_sided:

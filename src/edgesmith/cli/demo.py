@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgesmith.cli.backtest import engine_config, run_backtest, show_metrics
-from edgesmith.cli.discover import discovery_config, run_discovery, show_cells, truth_of
+from edgesmith.cli.discover import Search, discovery_config, run_discovery, show_cells, truth_of
 from edgesmith.cli.features import program_of_sets
 from edgesmith.cli.output import console, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, DEFAULT_RUNS, LakeOption, RunsOption
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SCENARIO = "demo"
 SETS = ["stationary"]
 # Horizons the demo world has enough independent blocks for.
-HORIZONS_S = [0.5, 1.0, 5.0, 10.0]
+HORIZONS_S = ["0.5,1,5,10"]
+LATENCIES_MS = ["50"]
 # Lines of a capture looked at to see what it is a capture of.
 IDENTIFY_LINES = 2_000
 
@@ -49,7 +50,8 @@ def demo_command(
         rows = sum(file.rows for file in files)
         state = "computed" if any(file.computed for file in files) else "already there"
         say(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
-        found, _ = run_discovery(partitions, program, discovery_config(HORIZONS_S, None, None, 1), runs)
+        search = Search(partitions, program, discovery_config(HORIZONS_S, LATENCIES_MS, None, 1), runs, partitions[0].key.symbol)
+        found, _ = run_discovery(search._replace(lake=lake))
         show_cells(found)
         say(f"[bold]3 discovery[/]  {found.sentence}")
     config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,9 +17,11 @@ from edgesmith.cli.selection import (
     JsonOption,
     LakeOption,
     MarketOption,
+    RegistryOption,
     RunsOption,
     StartOption,
     VenueOption,
+    WorkersOption,
     choose,
 )
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S, format_duration_ns
@@ -27,8 +29,10 @@ from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
     from edgesmith.edges.discovery.result import Cell, DiscoveryResult
+    from edgesmith.features.program import Program
+    from edgesmith.features.regime_model import RegimeModel
+    from edgesmith.lake.catalog import Partition
 
-LEDGER_NAME = "trials.jsonl"
 # Bin code of missing values.
 MISSING = 255
 SHORT_WORDS = {
@@ -38,6 +42,10 @@ SHORT_WORDS = {
     "INSUFFICIENT": "too few",
 }
 DEFAULT_SETS = ["stationary"]
+LEADER_SET = "cross"
+ListOption = list[str] | None
+# Conjunctions shown in the table.
+DEEP_ROWS = 12
 
 
 def discover_command(
@@ -47,19 +55,37 @@ def discover_command(
     date: DateOption = None,
     start: StartOption = None,
     end: EndOption = None,
+    part: Annotated[float, typer.Option("--part", help="Search only the first part, such as 0.6; validate on the rest.")] = 1.0,
     sets: Annotated[list[str], typer.Option("--set", help="Feature set or feature; repeat for several.")] = DEFAULT_SETS,
-    horizon: Annotated[list[float] | None, typer.Option("--horizon", help="Horizon in seconds; repeat for several.")] = None,
-    latency: Annotated[list[float] | None, typer.Option("--latency", help="Reaction latency in ms; repeat for several.")] = None,
-    fee_bps: Annotated[float | None, typer.Option("--fee-bps", help="Fee per side; default: the taker fee.")] = None,
+    depth: Annotated[int, typer.Option("--depth", help="Conditions of a trigger: 1, pairs (2) or triples (3).")] = 1,
+    horizon: Annotated[
+        ListOption, typer.Option("--horizon", "--horizons", help="Horizons in seconds, such as 1,5,60; ten by default.")
+    ] = None,
+    latency: Annotated[
+        ListOption, typer.Option("--latency", "--latencies", help="Reaction latencies in ms, such as 0,50; six by default.")
+    ] = None,
+    cost_tier: Annotated[
+        str | None, typer.Option("--cost-tier", help="Fees by name, such as vip0_taker; the instrument's taker fee by default.")
+    ] = None,
+    fee_bps: Annotated[float | None, typer.Option("--fee-bps", help="Fee per side, in place of a tier.")] = None,
+    regimes: Annotated[
+        Path | None, typer.Option("--regimes", metavar="MODEL", help="Regime model of `regimes fit`: also search by regime.")
+    ] = None,
+    leader: Annotated[str | None, typer.Option("--leader", help="Symbol of the same venue whose moves may lead.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the sign flips.")] = 1,
+    workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
+    registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search single-feature cells for edges, with cost and latency inside the target and every look counted."""
-    config = discovery_config(horizon, latency, fee_bps, seed)
-    partitions = choose(lake, venue, market, [symbol], date, start, end)
-    result, folder = run_discovery(partitions, program_of_sets(sets), config, runs, quiet=as_json)
+    """Search for edges, with cost and latency inside the target and every look counted; goes on where a killed search ended."""
+    config = discovery_config(horizon, latency, fee_bps, seed, depth=depth, cost_tier=cost_tier)
+    symbols = [symbol] if leader is None else [symbol, leader]
+    partitions = choose(lake, venue, market, symbols, date, start, end)
+    search = Search(partitions, program_of_sets(sets), config, runs, symbol=symbol, lake=lake, workers=workers, part=part)
+    search = search._replace(registry=registry, regimes=_model(regimes), leader=leader, quiet=as_json)
+    result, folder = run_discovery(search)
     if as_json:
         print_json(result)
         return
@@ -67,54 +93,159 @@ def discover_command(
     typer.echo(f"{result.sentence}\nreport: {folder}/report.html")
 
 
-def discovery_config(horizons_s: list[float] | None, latencies_ms: list[float] | None, fee_bps: float | None, seed: int) -> Any:
+def discovery_config(
+    horizons_s: ListOption,
+    latencies_ms: ListOption,
+    fee_bps: float | None,
+    seed: int,
+    *,
+    depth: int = 1,
+    cost_tier: str | None = None,
+) -> Any:
     """Return the discovery configuration command line options mean."""
     from edgesmith.edges.discovery.config import DiscoveryConfig
 
-    options: dict[str, Any] = {"seed": seed, "fee_in_bps": fee_bps, "fee_out_bps": fee_bps}
+    options: dict[str, Any] = {
+        "seed": seed,
+        "fee_in_bps": fee_bps,
+        "fee_out_bps": fee_bps,
+        "depth": depth,
+        "cost_tier": cost_tier,
+    }
+    if fee_bps is not None and cost_tier is not None:
+        raise InputError("--fee-bps was given together with --cost-tier; give one or the other")
     if horizons_s:
-        options["horizons_ns"] = tuple(_positive("--horizon", value, NS_PER_S) for value in horizons_s)
+        options["horizons_ns"] = _durations("--horizon", horizons_s, NS_PER_S, positive=True)
     if latencies_ms:
-        options["latencies_ns"] = tuple(_positive("--latency", value, NS_PER_MS) for value in latencies_ms)
+        options["latencies_ns"] = _durations("--latency", latencies_ms, NS_PER_MS, positive=False)
     return DiscoveryConfig(**options)
 
 
-def _positive(option: str, value: float, unit_ns: int) -> int:
-    if not 0.0 < value < 1e6:
-        raise InputError(f"{option} was {value}, expected above 0 and below 1,000,000")
-    return round(value * unit_ns)
+def _durations(option: str, texts: list[str], unit_ns: int, *, positive: bool) -> tuple[int, ...]:
+    found = []
+    for text in ",".join(texts).split(","):
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0.0 <= value < 1e6 or (positive and value == 0.0):
+            raise InputError(f"{option} was '{text}', expected {'above 0' if positive else '0 or more'} and below 1,000,000")
+        found.append(round(value * unit_ns))
+    return tuple(sorted(set(found)))
 
 
-def run_discovery(partitions: Any, program: Any, config: Any, runs: Path, *, quiet: bool = False) -> tuple[DiscoveryResult, Path]:
-    """Search with a progress bar, count the trials in the ledger, write result and report; returns them."""
-    from edgesmith.edges.discovery.pipeline import discover
-    from edgesmith.edges.trials import TrialLedger
+class Search(NamedTuple):
+    """One search from the command line; `part` of the data is searched, the rest never read."""
+
+    partitions: list[Partition]
+    program: Program
+    config: Any
+    runs: Path
+    symbol: str
+    lake: Path | None = None
+    workers: int | None = None
+    part: float = 1.0
+    registry: str | None = None
+    regimes: RegimeModel | None = None
+    leader: str | None = None
+    quiet: bool = False
+
+
+def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
+    """Search with a progress bar, count the trials, keep the candidates, write result and report; returns result and folder."""
+    from edgesmith.edges.discovery.pipeline import Workplace, discover
+    from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
+    from edgesmith.evaluation.sources import LakeSource, instrument_index
     from edgesmith.lake.replay import Replay
     from edgesmith.trading.backtest import data_identity, instruments_of
     from edgesmith.trading.manifest import discovery_manifest, write_manifest
     from edgesmith.trading.report import write_report
 
-    used = [one for one in partitions if one.key.stream in program.consumes]
-    replay = Replay(used)
-    instrument = instruments_of(used, replay.instruments)[0]
-    runs.mkdir(parents=True, exist_ok=True)
+    program, led = _with_axes(search)
+    used = [one for one in search.partitions if one.key.stream in program.consumes]
+    source = LakeSource(used)
+    venue = used[0].key.venue
+    index = instrument_index(source, venue, search.symbol)
+    instrument = instruments_of(used, source.instruments)[index]
+    first_ns, last_ns = source.span(index)
+    if not 0.05 <= search.part <= 1.0:
+        raise InputError(f"--part was {search.part:g}, expected 0.05..1")
+    last_ns = first_ns + int(search.part * (last_ns - first_ns))
+    search.runs.mkdir(parents=True, exist_ok=True)
     with progress("discovery") as advance:
         result = discover(
-            replay,
+            source,
             instrument,
             program,
-            config,
-            ledger=TrialLedger(runs / LEDGER_NAME),
-            progress=lambda stage, done, total: advance(done, total),
-            on_survey=None if quiet else show_needed,
+            search.config,
+            ledger=TrialLedger(search.runs / LEDGER_NAME),
+            data=data_uses(used, first_ns, last_ns),
+            regimes=search.regimes,
+            always=led,
+            first_ns=first_ns,
+            last_ns=last_ns,
+            workplace=Workplace(
+                lake=search.lake,
+                workers=search.workers,
+                progress=lambda stage, done, total: advance(done, total),
+                on_survey=(lambda _: None) if search.quiet else show_needed,
+            ),
         )
-    record = discovery_manifest(data_identity(replay, used), [instrument], program.names, config, result.trial_hash)
-    folder = runs / record["run_id"]
+    identity = data_identity(Replay(used), used, first_ns, last_ns if search.part < 1.0 else None)
+    record = discovery_manifest(identity, [instrument], program.names, search.config, result.trial_hash)
+    folder = search.runs / record["run_id"]
     folder.mkdir(exist_ok=True)
     result.save(folder)
     write_manifest(folder, record)
-    write_report(folder, truth=truth_of(used))
+    write_report(folder, truth=truth_of([one for one in used if one.key.symbol.upper() == search.symbol.upper()]))
+    _register(search, program, result, led)
     return result, folder
+
+
+def _with_axes(search: Search) -> tuple[Program, tuple[str, ...]]:
+    # Regime labels and the leader's features are further columns of the same program.
+    from dataclasses import replace
+
+    from edgesmith.features.catalog import feature_set
+    from edgesmith.features.program import Program
+
+    specs, led = list(search.program.features), []
+    if search.leader is not None:
+        known = sorted({(one.key.venue, one.key.symbol) for one in search.partitions})
+        place = [symbol.upper() for _, symbol in known].index(search.leader.upper())
+        for spec in feature_set(LEADER_SET):
+            params = tuple((name, place if name == "leader" else value) for name, value in spec.params)
+            led.append(replace(spec, params=params))
+    if search.regimes is not None:
+        specs.append(search.regimes.features()[0])
+    names = {spec.name for spec in specs}
+    specs += [spec for spec in led if spec.name not in names]
+    return (Program(specs) if len(specs) > len(search.program.features) else search.program), tuple(spec.name for spec in led)
+
+
+def _register(search: Search, program: Program, result: DiscoveryResult, led: tuple[str, ...]) -> None:
+    from edgesmith.edges.discovery.candidates import Origin, candidates
+    from edgesmith.edges.registry import EdgeRegistry, sqlite_url
+    from edgesmith.trading.manifest import code_sha256
+
+    origin = Origin(
+        texts={spec.name: str(spec) for spec in program.features},
+        features_hash=program.program_id,
+        code_sha256=code_sha256(),
+        regime_feature=None if search.regimes is None else search.regimes.features()[0].name,
+        regimes_hash=None if search.regimes is None else search.regimes.model_id,
+        leader=search.leader,
+        leader_features=frozenset(led),
+    )
+    found = candidates(result, origin)
+    if found:
+        EdgeRegistry(search.registry or sqlite_url(search.runs)).record(found)
+
+
+def _model(path: Path | None) -> RegimeModel | None:
+    from edgesmith.features.regime_model import load_model
+
+    return None if path is None else load_model(path)
 
 
 def truth_of(partitions: Any) -> dict[str, Any] | None:

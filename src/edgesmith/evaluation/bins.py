@@ -15,14 +15,11 @@ from edgesmith.compiled import kernel
 
 BINS_MAX = 16
 MISSING = 255
-# One slot per bin and one for missing values.
-SLOTS = BINS_MAX + 1
 
 DEFAULT_QUANTILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 # A quantile may move by this share of the sample when its cut point is rounded to a readable number.
 ROUNDING_RATIO = 0.001
-SAMPLE_ROWS_MAX = 1 << 17
 SAMPLE_ROWS = 1 << 17
 
 # Values closer than this share of the feature's range are one level.
@@ -49,36 +46,16 @@ class FeatureBins(msgspec.Struct, frozen=True):
 
     def text(self, code: int) -> str:
         """Return the bin as a condition, `imbalance >= 0.2 and imbalance < 0.4`."""
-        lower, upper = self.bounds(code)
-        if code == MISSING:
+        return self.text_of(code, code)
+
+    def text_of(self, first: int, last: int) -> str:
+        """Return bins `first` to `last` as one condition."""
+        if first == MISSING:
             return f"{self.name} is missing"
+        lower, upper = self.bounds(first)[0], self.bounds(last)[1]
         parts = [f"{self.name} >= {lower!r}"] if lower is not None else []
         parts += [f"{self.name} < {upper!r}"] if upper is not None else []
         return " and ".join(parts) or f"{self.name} is present"
-
-
-class RowSample:
-    """An evenly thinned sample: every 1st, 2nd, 4th, ... row, so that at most `rows_max` stay; the same for any chunking."""
-
-    def __init__(self, width: int, rows_max: int = SAMPLE_ROWS_MAX) -> None:
-        self._rows_max = rows_max
-        self._stride = 1
-        self._seen = 0
-        self._kept = np.empty((0, width))
-
-    def add(self, rows: NDArray[np.float64]) -> None:
-        """Take the next rows (rows, width)."""
-        first = -self._seen % self._stride
-        self._kept = np.concatenate([self._kept, rows[first :: self._stride]])
-        self._seen += len(rows)
-        while len(self._kept) > self._rows_max:
-            self._kept = self._kept[::2].copy()
-            self._stride *= 2
-
-    @property
-    def rows(self) -> NDArray[np.float64]:
-        """Return the rows kept, oldest first."""
-        return self._kept
 
 
 def sample_stride(rows: int) -> int:
@@ -129,27 +106,6 @@ def cut_matrix(bins: tuple[FeatureBins, ...]) -> tuple[NDArray[np.float64], NDAr
     for row, one in zip(cuts, bins, strict=True):
         row[: len(one.cuts)] = one.cuts
     return cuts, np.array([len(one.cuts) for one in bins], np.int64)
-
-
-@kernel
-def encode_rows(
-    rows: NDArray[np.float64],
-    columns: NDArray[np.int64],
-    cuts: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    out: NDArray[np.uint8],
-) -> None:
-    """Write the bin code of feature f of every row, read from column `columns[f]`, into `out` (rows, features) uint8."""
-    for i in range(rows.shape[0]):
-        for f in range(columns.shape[0]):
-            value = rows[i, columns[f]]
-            if np.isnan(value):
-                out[i, f] = MISSING
-                continue
-            code = 0
-            for k in range(counts[f]):
-                code += value >= cuts[f, k]
-            out[i, f] = code
 
 
 @kernel

@@ -319,9 +319,9 @@ def read_window(
 
 
 def read_range(coding: Coding, window: tuple[int, int]) -> tuple[int, int]:
-    """Return the receive times between which events are read for the decisions of a window."""
+    """Return the receive times between which events are read for the decisions of a window; never one after `last_ns`."""
     after_ns = coding.horizon_max_ns + coding.latencies_ns[-1] + coding.gap_ns + coding.grid_ns
-    return window[0] - coding.warmup_ns, window[1] + after_ns
+    return window[0] - coding.warmup_ns, min(window[1] + after_ns, coding.last_ns + 1)
 
 
 def _window_of(coding: Coding, day: date) -> tuple[int, int]:

@@ -8,8 +8,19 @@ from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
 from edgesmith.errors import InputError
 
-DEFAULT_HORIZONS_NS = (NS_PER_S // 2, NS_PER_S, 5 * NS_PER_S, 10 * NS_PER_S, 30 * NS_PER_S, 60 * NS_PER_S)
-DEFAULT_LATENCIES_NS = (50 * NS_PER_MS,)
+DEFAULT_HORIZONS_NS = tuple(tenths * NS_PER_S // 10 for tenths in (1, 5, 10, 50, 100, 300, 600, 3_000, 9_000, 36_000))
+DEFAULT_LATENCIES_NS = tuple(latency_ms * NS_PER_MS for latency_ms in (0, 5, 20, 50, 100, 250))
+
+# What a trader of some standing pays, (in, out) in bps: public fee schedules of large venues for linear perpetuals.
+COST_TIERS = {
+    "vip0_taker": (5.0, 5.0),
+    "vip0_maker_taker": (2.0, 5.0),
+    "top_taker": (1.7, 1.7),
+    "top_maker_taker": (0.0, 1.7),
+}
+# The instrument's own taker fee twice, which is the worst a trade can pay there.
+INSTRUMENT_TIER = "instrument_taker"
+CUSTOM_TIER = "custom"
 
 
 class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +29,8 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Parameters
     ----------
     horizons_ns, latencies_ns : every horizon is tried with every latency
-    fee_in_bps, fee_out_bps : fee per side; the instrument's taker fee where None
+    cost_tier : name of the fees, one of COST_TIERS; by default the instrument's taker fee on both sides
+    fee_in_bps, fee_out_bps : fee per side in place of the tier's
     gap_ns : no quote for longer is a gap that no label may cross
     edges_span_ratio : leading part of the data that only sets bin edges, 0.05..0.5; the tests never see it
     quantiles : cut points of a continuous feature, ascending in (0, 1), at most 15
@@ -26,10 +38,14 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     alpha : bound on the chance of even one false discovery, (0, 0.2]
     power : chance with which an effect of `mde_bps` would have been found, 0.5..0.99
     blocks_min, blocks_effective_min : fewer blocks than these and the verdict is INSUFFICIENT
+    depth : conditions of a trigger, 1..3; what is shallower is searched first
+    features_max : features whose bins are paired, the strongest ones; regimes and leaders always are
+    beam : pairs that are refined to triples, and triggers of each depth that are tested
     """
 
     horizons_ns: tuple[int, ...] = DEFAULT_HORIZONS_NS
     latencies_ns: tuple[int, ...] = DEFAULT_LATENCIES_NS
+    cost_tier: str | None = None
     fee_in_bps: float | None = None
     fee_out_bps: float | None = None
     gap_ns: int = 30 * NS_PER_S
@@ -42,6 +58,9 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     power: float = 0.8
     blocks_min: int = 30
     blocks_effective_min: float = 20.0
+    depth: int = 1
+    features_max: int = 24
+    beam: int = 64
 
     def __post_init__(self) -> None:
         _within("edges_span_ratio", self.edges_span_ratio, 0.05, 0.5)
@@ -51,6 +70,11 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         _within("power", self.power, 0.5, 0.99)
         _within("blocks_min", self.blocks_min, 10, 100_000)
         _within("blocks_effective_min", self.blocks_effective_min, 5.0, 100_000.0)
+        _within("depth", self.depth, 1, 3)
+        _within("features_max", self.features_max, 2, 64)
+        _within("beam", self.beam, 1, 512)
+        if self.cost_tier is not None and self.cost_tier not in COST_TIERS:
+            raise InputError(f"cost_tier was '{self.cost_tier}', expected one of {', '.join(COST_TIERS)}")
         for name in ("fee_in_bps", "fee_out_bps"):
             if getattr(self, name) is not None:
                 _within(name, getattr(self, name), -100.0, 100.0)
@@ -61,10 +85,18 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def fees_bps(self, instrument: Instrument) -> tuple[float, float]:
         """Return the fees of entry and exit."""
         taker_bps = instrument.taker_fee_ratio / BPS
+        fee_in_bps, fee_out_bps = (taker_bps, taker_bps) if self.cost_tier is None else COST_TIERS[self.cost_tier]
         return (
-            taker_bps if self.fee_in_bps is None else self.fee_in_bps,
-            taker_bps if self.fee_out_bps is None else self.fee_out_bps,
+            fee_in_bps if self.fee_in_bps is None else self.fee_in_bps,
+            fee_out_bps if self.fee_out_bps is None else self.fee_out_bps,
         )
+
+    @property
+    def tier_name(self) -> str:
+        """Return what the fees are called."""
+        if self.fee_in_bps is not None or self.fee_out_bps is not None:
+            return CUSTOM_TIER
+        return self.cost_tier or INSTRUMENT_TIER
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

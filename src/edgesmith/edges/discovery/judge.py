@@ -1,7 +1,8 @@
-"""From block sums to verdicts: measure every cell, test the family, say what each number means."""
+"""Single cells: test every bin of every feature as one family, and say what each number means."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -9,24 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.edges.discovery.config import DiscoveryConfig
-from edgesmith.edges.discovery.result import Cell
-from edgesmith.edges.discovery.verdict import decide, sentence
-from edgesmith.evaluation.bins import MISSING, SLOTS, FeatureBins
-from edgesmith.evaluation.blocks import BlockSums
-from edgesmith.evaluation.labels import GG, C, ColumnGroup, G, N, moments_bps
+from edgesmith.edges.discovery.decide import decide, sentence
+from edgesmith.edges.discovery.measure import Floats, GroupMeasures, Mask, flip, measure, net_psi
+from edgesmith.edges.discovery.result import Cell, CellBound
+from edgesmith.evaluation.bins import MISSING, FeatureBins
+from edgesmith.evaluation.labels import SQUARE_UNITS, ColumnGroup, N
 from edgesmith.evaluation.significance import (
-    FlipResult,
     Influence,
     benjamini_hochberg,
+    benjamini_yekutieli,
     critical_value,
     detectable_effect,
-    effective_rows,
-    excess_influence,
-    mean_influence,
-    sign_flip,
+    simes,
 )
+from edgesmith.evaluation.sums import BlockSums, SingleCells
 
-Floats = NDArray[np.float64]
+# A two-sided 90 % interval reaches this many standard errors.
+INTERVAL_ERRORS = 1.645
 
 
 class Place(NamedTuple):
@@ -35,183 +35,216 @@ class Place(NamedTuple):
     feature: int
     code: int
 
-    @property
-    def slot(self) -> int:
-        """Return where the block sums keep the cell."""
-        return SLOTS - 1 if self.code == MISSING else self.code
 
-
-class GroupCells(NamedTuple):
-    """Measured cells of one column group; arrays over (columns x places), column by column."""
-
-    group: ColumnGroup
-    excess: Influence
-    net: Influence
-    n: Floats
-    n_eff: Floats
-    cost_bps: Floats
-    side: Floats
-    testable: NDArray[np.bool_]
-
-
-class Judged(NamedTuple):
-    """All cells, sorted by feature, bin, latency and horizon, and the critical |T| of the family."""
-
-    cells: tuple[Cell, ...]
-    critical_t: float
-
-
-class _Tests(NamedTuple):
-    """Results over all cells; NaN where not tested."""
+class Outcome(NamedTuple):
+    """Results of the tests over (columns x cells) of all groups, NaN where not tested; `q`, `q_any` are of the cell's trigger."""
 
     p_cell: Floats
     p_family: Floats
-    q_value: Floats
+    q: Floats
+    q_any: Floats
     p_net: Floats
     p_net_family: Floats
     critical_t: float
+    alpha: float
 
 
-def places_of(bins: tuple[FeatureBins, ...]) -> tuple[Place, ...]:
+class Judged(NamedTuple):
+    """All cells by feature, bin, latency and horizon, the critical |T| of the family, and sd(g) of all rows by horizon."""
+
+    cells: tuple[Cell, ...]
+    critical_t: float
+    deviations_bps: dict[int, float]
+
+
+def places_of(bins: Sequence[FeatureBins]) -> tuple[Place, ...]:
     """Return every cell there is to look at, the missing ones too; known before a row is tested."""
     return tuple(Place(index, code) for index, one in enumerate(bins) for code in (*range(one.count), MISSING))
 
 
-def judge(bins: tuple[FeatureBins, ...], sums: tuple[BlockSums, ...], config: DiscoveryConfig) -> Judged:
-    """Test every cell of every column group as one family and give each its verdict."""
-    places = places_of(bins)
-    measured = [_measure(one, places, config) for one in sums]
-    tests = _test(measured, config)
-    cells: list[Cell] = []
+def judge(
+    bins: tuple[FeatureBins, ...],
+    groups: Sequence[ColumnGroup],
+    sums: Sequence[BlockSums],
+    config: DiscoveryConfig,
+    alpha: float | None = None,
+    workers: int | None = 1,
+) -> Judged:
+    """Test every cell of every column group as one family at `alpha`, the config's by default, and give each its verdict."""
+    places, slots = places_of(bins), SingleCells(bins).slots
+    cells = np.array([one.feature * slots + (slots - 1 if one.code == MISSING else one.code) for one in places])
+    # Every feature has each row once, so the cells of the first are all rows.
+    everything = np.arange(slots)
+    measured = [measure(one, group, cells, everything, config) for group, one in zip(groups, sums, strict=True)]
+    outcome = _test(measured, sums, cells, everything, config, config.alpha if alpha is None else alpha, workers)
+    found: list[Cell] = []
     offset = 0
     for group in measured:
-        mde = detectable_effect(group.excess, tests.critical_t, NormalDist().inv_cdf(config.power))
+        mde = mde_of(group, outcome.critical_t, config)
         for index in range(len(group.n)):
             column, place = group.group.columns[index // len(places)], places[index % len(places)]
-            cells.append(
-                _cell(bins[place.feature], place.code, column, group, index, tests, offset + index, float(mde[index]), config)
+            bound = bound_of(bins[place.feature], place.code, place.code)
+            found.append(
+                cell_of((bound,), bins[place.feature].text(place.code), column, group, index, outcome, offset + index, mde)
             )
         offset += len(group.n)
-    ordered = sorted(cells, key=lambda cell: (cell.feature, cell.bin, cell.latency_ns, cell.horizon_ns))
-    return Judged(tuple(ordered), tests.critical_t)
+    ordered = sorted(found, key=lambda cell: (cell.feature, cell.bin, cell.latency_ns, cell.horizon_ns))
+    return Judged(tuple(ordered), outcome.critical_t, _deviations(groups, sums, everything))
 
 
-def _measure(sums: BlockSums, places: tuple[Place, ...], config: DiscoveryConfig) -> GroupCells:
-    stacked = sums.stacked()
-    features = np.array([place.feature for place in places])
-    slots = np.array([place.slot for place in places])
-    # (blocks, columns x places, moments); every feature has each row once, so the first holds the totals.
-    columns = range(len(sums.group.columns))
-    cells = moments_bps(np.concatenate([stacked[:, features, slots, column] for column in columns], axis=1))
-    totals = moments_bps(
-        np.concatenate([np.repeat(stacked[:, :1, :, j].sum(axis=2), len(places), axis=1) for j in columns], axis=1)
+def _deviations(groups: Sequence[ColumnGroup], sums: Sequence[BlockSums], everything: NDArray[np.int64]) -> dict[int, float]:
+    # At the shortest latency that a horizon has; the drift within a horizon is next to nothing beside its variance.
+    found: dict[int, float] = {}
+    for group, one in zip(groups, sums, strict=True):
+        for at, (_, horizon_ns) in enumerate(group.columns):
+            rows = int(one.sums[:, everything, N, at].sum())
+            square = float(one.squares[everything, at].sum()) / SQUARE_UNITS
+            found.setdefault(horizon_ns, float(np.sqrt(square / rows)) if rows else 0.0)
+    return found
+
+
+def bound_of(bins: FeatureBins, first: int, last: int) -> CellBound:
+    """Return the condition that bins `first` to `last` of a feature are."""
+    return CellBound(bins.name, first, last, bins.bounds(first)[0], bins.bounds(last)[1])
+
+
+def mde_of(group: GroupMeasures, critical_t: float, config: DiscoveryConfig) -> Floats:
+    """Return the smallest excess each cell would have been found with, at the power asked for."""
+    as_influence = Influence(
+        group.psi,
+        group.gross_bps,
+        group.excess_bps,
+        group.standard_error,
+        group.blocks,
+        group.blocks_effective,
+        group.blocks_by_rows,
     )
-    n, s, n_all, s_all = cells[..., N], cells[..., G], totals[..., N], totals[..., G]
-    excess = excess_influence(n, s, n_all, s_all)
-    side = np.where(excess.excess < 0, -1.0, 1.0)
-    net = mean_influence(n, side * s - cells[..., C])
-    pooled, pooled_all = cells.sum(axis=0), totals.sum(axis=0)
-    n_eff = effective_rows(
-        pooled[:, N], pooled[:, G], pooled[:, GG], pooled_all[:, N], pooled_all[:, G], pooled_all[:, GG], excess.standard_error
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cost_bps = pooled[:, C] / pooled[:, N]
-    testable = (excess.blocks >= config.blocks_min) & (excess.blocks_effective >= config.blocks_effective_min)
-    return GroupCells(sums.group, excess, net, pooled[:, N], n_eff, cost_bps, side, testable)
+    return detectable_effect(as_influence, critical_t, NormalDist().inv_cdf(config.power))
 
 
-def _test(measured: list[GroupCells], config: DiscoveryConfig) -> _Tests:
-    testable = np.concatenate([group.testable for group in measured])
-    excess = _flip(measured, [group.excess.psi for group in measured], testable, config, one_sided=False)
-    p_family = _spread(excess.p_family, testable)
-    net = _flip(measured, [group.net.psi for group in measured], testable, config, one_sided=True)
-    # Only cells that differ from the rest are asked whether they pay, so only those share that error rate.
-    real = testable & (np.nan_to_num(p_family, nan=1.0) <= config.alpha)
-    paying = _flip(measured, [group.net.psi for group in measured], real, config, one_sided=True)
-    return _Tests(
-        _spread(excess.p_cell, testable),
+def _test(
+    measured: list[GroupMeasures],
+    sums: Sequence[BlockSums],
+    cells: NDArray[np.int64],
+    everything: NDArray[np.int64],
+    config: DiscoveryConfig,
+    alpha: float,
+    workers: int | None,
+) -> Outcome:
+    groups = [one.group for one in measured]
+    testable = np.concatenate([one.testable for one in measured])
+    widening = np.concatenate([one.widening for one in measured])
+    psis = [one.psi[:, one.testable] for one in measured]
+    excess = flip(groups, psis, widening[testable], config, one_sided=False, workers=workers)
+    p_cell, p_family = spread(excess.p_cell, testable), spread(excess.p_family, testable)
+    # Latencies and horizons are nested in a trigger: Simes within, false discoveries across.
+    triggers = simes(np.nan_to_num(p_cell, nan=1.0).reshape(-1, len(cells)).T).min(axis=1)
+    real = testable & (np.nan_to_num(p_family, nan=1.0) <= alpha)
+    p_net, p_net_family = net_test(measured, sums, cells, everything, real, config, workers)
+    columns = len(p_cell) // len(cells)
+    return Outcome(
+        p_cell,
         p_family,
-        _spread(benjamini_hochberg(excess.p_cell), testable),
-        _spread(net.p_cell, testable),
-        _spread(paying.p_family, real),
-        critical_value(excess, config.alpha),
+        np.tile(benjamini_hochberg(triggers), columns),
+        np.tile(benjamini_yekutieli(triggers), columns),
+        p_net,
+        p_net_family,
+        critical_value(excess, alpha),
+        alpha,
     )
 
 
-def _flip(
-    measured: list[GroupCells], psis: list[Floats], chosen: NDArray[np.bool_], config: DiscoveryConfig, *, one_sided: bool
-) -> FlipResult:
-    families, offset = [], 0
-    for group, psi in zip(measured, psis, strict=True):
-        stream = group.group.block_ns + group.group.grid_ns
-        families.append((stream, psi[:, chosen[offset : offset + psi.shape[1]]]))
-        offset += psi.shape[1]
-    return sign_flip(families, flips=config.flips, seed=config.seed, one_sided=one_sided)
+def net_test(
+    measured: Sequence[GroupMeasures],
+    sums: Sequence[BlockSums],
+    cells: NDArray[np.int64],
+    everything: NDArray[np.int64],
+    real: Mask,
+    config: DiscoveryConfig,
+    workers: int | None,
+) -> tuple[Floats, Floats]:
+    """Ask the cells that are real whether they pay; only those share that error rate. Returns p alone and over the family."""
+    psis, offset = [], 0
+    for group, one in zip(measured, sums, strict=True):
+        psis.append(net_psi(one, group, cells, everything, real[offset : offset + len(group.n)]))
+        offset += len(group.n)
+    widening = np.concatenate([group.widening for group in measured])[real]
+    paying = flip([group.group for group in measured], psis, widening, config, one_sided=True, workers=workers)
+    return spread(paying.p_cell, real), spread(paying.p_family, real)
 
 
-def _spread(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
+def spread(values: Floats, chosen: Mask) -> Floats:
+    """Return values at their places among all, NaN elsewhere."""
     out = np.full(len(chosen), np.nan)
     out[chosen] = values
     return out
 
 
-def _cell(
-    bins: FeatureBins,
-    code: int,
+def cell_of(
+    bounds: tuple[CellBound, ...],
+    text: str,
     column: tuple[int, int],
-    group: GroupCells,
+    group: GroupMeasures,
     index: int,
-    tests: _Tests,
+    outcome: Outcome,
     at: int,
-    mde: float,
-    config: DiscoveryConfig,
+    mde: Floats,
+    gain_bps: float | None = None,
 ) -> Cell:
+    """Put the numbers of one cell together: `index` within its group, `at` within all groups."""
     latency_ns, horizon_ns = column
-    lower, upper = bins.bounds(code)
-    testable = bool(group.testable[index])
-    error = group.excess.standard_error[index]
-    mde_bps = _number(mde) if testable else None
-    p_family, p_paying = float(tests.p_family[at]), float(tests.p_net_family[at])
-    net_bps, cost_bps, side = float(group.net.mean[index]), float(group.cost_bps[index]), int(group.side[index])
-    verdict = decide(testable=testable, p_family=p_family, p_net=p_paying, net_bps=net_bps, mde_bps=mde_bps, alpha=config.alpha)
+    testable, error = bool(group.testable[index]), group.standard_error[index]
+    mde_bps = number(mde[index]) if testable else None
+    p_family, p_paying = float(outcome.p_family[at]), float(outcome.p_net_family[at])
+    net_bps, net_error = float(group.net_bps[index]), float(group.net_error[index])
+    side, cost_bps = int(group.side[index]), float(group.cost_bps[index])
+    alpha = outcome.alpha
+    verdict = decide(testable=testable, p_family=p_family, p_net=p_paying, net_bps=net_bps, mde_bps=mde_bps, alpha=alpha)
+    alone = len(bounds) == 1
     return Cell(
-        feature=bins.name,
-        bin=code,
-        lower=lower,
-        upper=upper,
-        text=bins.text(code),
+        feature=" x ".join(bound.feature for bound in bounds),
+        bin=bounds[0].first if alone else 0,
+        lower=bounds[0].lower if alone else None,
+        upper=bounds[0].upper if alone else None,
+        bounds=bounds,
+        text=text,
         horizon_ns=horizon_ns,
         latency_ns=latency_ns,
         n=int(group.n[index]),
-        n_eff=float(group.n_eff[index]),
-        blocks=int(group.excess.blocks[index]),
-        blocks_effective=float(group.excess.blocks_effective[index]),
+        n_eff=number(group.n_eff[index]),
+        blocks=int(group.blocks[index]),
+        blocks_effective=float(group.blocks_effective[index]),
         side=side,
-        gross_bps=_number(group.excess.mean[index]),
-        excess_bps=_number(group.excess.excess[index]) if error > 0 else None,
-        cost_bps=_number(cost_bps),
-        net_bps_best_side=_number(net_bps),
-        t_excess=_number(group.excess.excess[index] / error) if error > 0 else None,
-        p_cell=_number(tests.p_cell[at]),
-        p_family=_number(p_family),
-        q_value=_number(tests.q_value[at]),
-        p_net=_number(tests.p_net[at]),
-        p_net_family=_number(p_paying),
+        gross_bps=number(group.gross_bps[index]),
+        excess_bps=number(group.excess_bps[index]) if error > 0 else None,
+        gain_bps=gain_bps,
+        cost_bps=number(cost_bps),
+        net_bps_best_side=number(net_bps),
+        net_low_bps=number(net_bps - INTERVAL_ERRORS * net_error) if testable else None,
+        net_high_bps=number(net_bps + INTERVAL_ERRORS * net_error) if testable else None,
+        t_excess=number(group.excess_bps[index] / error) if error > 0 else None,
+        p_cell=number(outcome.p_cell[at]),
+        p_family=number(p_family),
+        q_value=number(outcome.q[at]) if testable else None,
+        q_value_any=number(outcome.q_any[at]) if testable else None,
+        p_net=number(outcome.p_net[at]),
+        p_net_family=number(p_paying),
         mde_bps=mde_bps,
         verdict=verdict,
         sentence=sentence(
             verdict,
             side=side,
             horizon_ns=horizon_ns,
-            gross_bps=side * float(group.excess.mean[index]),
+            gross_bps=side * float(group.gross_bps[index]),
             cost_bps=cost_bps,
             p=p_paying,
             mde_bps=mde_bps,
-            blocks=int(group.excess.blocks[index]),
-            blocks_effective=float(group.excess.blocks_effective[index]),
+            blocks=int(group.blocks[index]),
+            blocks_effective=float(group.blocks_effective[index]),
         ),
     )
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """Return a finite number, else None."""
     return float(value) if np.isfinite(value) else None

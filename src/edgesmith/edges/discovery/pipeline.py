@@ -1,97 +1,226 @@
-"""Discovery, first depth: which single-feature cells are real, which of those pay, and what could not have been seen."""
+"""Discovery: which triggers are real, which of those pay, and what could not have been seen."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from edgesmith.canonical import content_hash
 from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.units import format_ns
 from edgesmith.edges.discovery.config import DiscoveryConfig
+from edgesmith.edges.discovery.decide import DECIDED
+from edgesmith.edges.discovery.deep import DeepSearch, deep_search, looks_of
 from edgesmith.edges.discovery.judge import Judged, judge, places_of
-from edgesmith.edges.discovery.result import Bins, Cell, DiscoveryResult, EdgesSpan, NeededIC
-from edgesmith.edges.discovery.scan import EventSource, FeatureProgram, OnSurvey, Progress, Searched, find_span, search
-from edgesmith.edges.discovery.verdict import Verdict
-from edgesmith.edges.trials import TrialLedger, trial_hash
-from edgesmith.errors import InputError, UnknownNameError
+from edgesmith.edges.discovery.result import Bins, Cell, DepthCount, DiscoveryResult, EdgesSpan, NeededIC
+from edgesmith.edges.discovery.survey import Survey, survey
+from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord, trial_hash
+from edgesmith.errors import InputError
+from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.labels import LabelSpec, column_groups
+from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
+from edgesmith.evaluation.sums import TESTED_MOMENTS, SingleCells
+from edgesmith.features.regime_model import RegimeModel
 
 TRIAL_KIND = "discovery"
 
+Progress = Callable[[str, int, int], None]
+OnSurvey = Callable[[tuple[NeededIC, ...]], None]
+
+
+class Workplace(NamedTuple):
+    """Where a search keeps what it computed, who works on it and who is told; nothing here changes a result.
+
+    `lake`: folder the coded panel is kept in, None for memory.
+    """
+
+    lake: Path | None = None
+    workers: int | None = 1
+    progress: Progress = lambda _stage, _done, _total: None
+    on_survey: OnSurvey = lambda _table: None
+
 
 def discover(
-    replay: EventSource,
+    source: EventSource,
     instrument: Instrument,
     program: FeatureProgram,
     config: DiscoveryConfig,
     *,
     ledger: TrialLedger | None = None,
-    progress: Progress | None = None,
-    on_survey: OnSurvey | None = None,
+    data: Sequence[DataUse] | None = None,
+    regimes: RegimeModel | None = None,
+    always: Sequence[str] = (),
+    first_ns: int | None = None,
+    last_ns: int | None = None,
+    workplace: Workplace = Workplace(),  # noqa: B008 - immutable
 ) -> DiscoveryResult:
-    """Search every bin of every feature at every horizon for an edge in one instrument.
+    """Search triggers of up to `config.depth` conditions over the features of `program` for edges in one instrument.
 
-    The replay is read twice: for its span, then for everything else. `progress` is called with (stage, done, total);
-    `on_survey` with the needed information coefficients, before the first cell is looked at.
+    The leading part of the data freezes bins and says what could pay; the rest is coded, summed and tested. Days that an earlier
+    run completed are not computed again.
+
+    Parameters
+    ----------
+    data : what the ledger is told was looked at
+    regimes : the model whose labels are among the features; it must have been fitted before what is tested
+    always : features that are paired however weak they are alone, such as those of a leader
+    first_ns, last_ns : events received before only warm the features up, none received after is read
     """
-    index = _index_of(replay, instrument)
+    index = instrument_index(source, instrument.venue, instrument.symbol)
     if not program.names:
         raise InputError("the feature program has no features; expected at least one")
-    report = progress or _silent
-    span = find_span(replay, index, report)
-    spec = _label_spec(config, instrument)
-    test_first_ns = span.first_ns + int(config.edges_span_ratio * (span.last_ns - span.first_ns))
-    searched = search(
-        replay,
+    first_ns, last_ns = _span(source, index, first_ns, last_ns)
+    labels = _label_spec(config, instrument)
+    test_first_ns = first_ns + int(config.edges_span_ratio * (last_ns - first_ns))
+    regime_feature = None
+    if regimes is not None:
+        regimes.require_after_fit(test_first_ns)
+        regime_feature = regimes.features()[0].name
+        always = (*always, regime_feature)
+    surveyed = survey(
+        source,
         index,
         program,
-        spec,
-        column_groups(spec, span.last_ns - test_first_ns),
-        test_first_ns=test_first_ns,
-        quantiles=config.quantiles,
-        progress=report,
-        on_survey=on_survey or _unheard,
+        labels,
+        (first_ns, test_first_ns),
+        config.quantiles,
+        lake=workplace.lake,
+        workers=workplace.workers,
+        progress=_stage(workplace, "reading the edges span"),
     )
-    edges_span = EdgesSpan(span.first_ns, test_first_ns, span.last_ns)
-    trials = len(places_of(searched.bins)) * len(set(spec.horizons_ns)) * len(set(spec.latencies_ns))
-    cells_hash = content_hash([instrument.name, spec, searched.bins, edges_span])
+    workplace.on_survey(surveyed.needed_ic)
+    panel = code_panel(
+        source,
+        index,
+        program,
+        labels,
+        surveyed.bins,
+        test_first_ns,
+        last_ns,
+        lake=workplace.lake,
+        regime_feature=regime_feature,
+        workers=workplace.workers,
+        progress=_stage(workplace, "coding days"),
+    )
+    span = EdgesSpan(first_ns, test_first_ns, last_ns)
+    return _search(source, instrument, panel, surveyed, span, config, ledger, data, always, workplace)
+
+
+def _span(source: EventSource, instrument: int, first_ns: int | None, last_ns: int | None) -> tuple[int, int]:
+    first, last = source.span(instrument)
+    first = first if first_ns is None else max(first, first_ns)
+    last = last if last_ns is None else min(last, last_ns)
+    if last < first:
+        raise InputError(f"no quote lies between {format_ns(first)} and {format_ns(last)}; choose a range inside the data")
+    return first, last
+
+
+def _search(
+    source: EventSource,
+    instrument: Instrument,
+    panel: CodedPanel,
+    surveyed: Survey,
+    span: EdgesSpan,
+    config: DiscoveryConfig,
+    ledger: TrialLedger | None,
+    data: Sequence[DataUse] | None,
+    always: Sequence[str],
+    workplace: Workplace,
+) -> DiscoveryResult:
+    columns = len(panel.labels.horizons_ns) * len(panel.labels.latencies_ns)
+    looks = looks_of(panel, config, always)
+    trials = columns * (len(places_of(panel.bins)) + sum(looks))
+    cells_hash = content_hash([instrument.name, panel.labels, panel.bins, span, _search_space(config, always)])
+    identity = trial_hash(TRIAL_KIND, source.fingerprint, cells_hash)
+    look: TrialRecord | None = None
     if ledger is not None:
-        ledger.record(kind=TRIAL_KIND, data_fingerprint=replay.fingerprint, cells_hash=cells_hash, trials=trials)
-    report("testing", 0, trials)
-    judged = judge(searched.bins, searched.sums, config)
-    report("testing", trials, trials)
-    identity = trial_hash(TRIAL_KIND, replay.fingerprint, cells_hash)
-    return _result(replay, instrument, config, spec, edges_span, searched, judged, identity)
+        look = ledger.record(
+            kind=TRIAL_KIND, data_fingerprint=source.fingerprint, cells_hash=cells_hash, trials=trials, data=data
+        )
+    level = min(config.alpha, look.level) if look is not None and look.level is not None else config.alpha
+    # Half of the error is kept for what lies deeper.
+    share = level if config.depth == 1 else level / 2
+    singles = _singles(panel, config, share, workplace)
+    counted = DepthCount(
+        depth=1,
+        triggers=len(places_of(panel.bins)),
+        pruned=0,
+        tested=len({(cell.feature, cell.bin) for cell in singles.cells if cell.p_cell is not None}),
+        trials=columns * len(places_of(panel.bins)),
+        alpha=share,
+        critical_t=_finite(singles.critical_t),
+    )
+    deep = deep_search(panel, singles, config, level - share, always, workplace.workers, _stage(workplace, "searching deeper"))
+    result = _result(source, instrument, config, panel, span, surveyed, singles, deep, counted, look, level, identity)
+    if ledger is not None and look is not None:
+        ledger.settle(look, _smallest_p(result))
+    return result
+
+
+def _singles(panel: CodedPanel, config: DiscoveryConfig, alpha: float, workplace: Workplace) -> Judged:
+    groups = column_groups(panel.labels, panel.last_ns - panel.first_ns)
+    sums = panel.block_sums(
+        SingleCells(panel.bins), groups, moments=TESTED_MOMENTS, progress=_stage(workplace, "summing single conditions")
+    )
+    workplace.progress("testing", 0, 1)
+    judged = judge(panel.bins, groups, sums, config, alpha, workplace.workers)
+    workplace.progress("testing", 1, 1)
+    return judged
+
+
+def _search_space(config: DiscoveryConfig, always: Sequence[str]) -> list[object]:
+    # What decides which triggers are looked at; neither seed nor number of flips do.
+    return [config.depth, config.features_max, config.beam, sorted(always)] if config.depth > 1 else [1]
+
+
+def _smallest_p(result: DiscoveryResult) -> float:
+    # Each depth was judged at its share of the level, so its p-values count by that share.
+    shares = {depth.depth: depth.alpha / result.level for depth in result.depths}
+    return min((min(1.0, cell.p_family / shares[cell.depth]) for cell in result.cells if cell.p_family is not None), default=1.0)
 
 
 def _result(
-    replay: EventSource,
+    source: EventSource,
     instrument: Instrument,
     config: DiscoveryConfig,
-    spec: LabelSpec,
+    panel: CodedPanel,
     span: EdgesSpan,
-    searched: Searched,
-    judged: Judged,
+    surveyed: Survey,
+    singles: Judged,
+    deep: DeepSearch,
+    counted: DepthCount,
+    look: TrialRecord | None,
+    level: float,
     identity: str,
 ) -> DiscoveryResult:
-    counted = Counter(cell.verdict for cell in judged.cells)
+    verdicts = Counter(cell.verdict for cell in singles.cells)
+    verdicts.update(deep.counts)
+    depths = (counted, *deep.depths)
+    trials = sum(depth.trials for depth in depths)
     return DiscoveryResult(
         instrument=instrument.name,
         simulated=instrument.simulated,
-        data_fingerprint=replay.fingerprint,
+        data_fingerprint=source.fingerprint,
         config=config,
-        fee_in_bps=spec.fee_in_bps,
-        fee_out_bps=spec.fee_out_bps,
+        cost_tier=config.tier_name,
+        fee_in_bps=panel.labels.fee_in_bps,
+        fee_out_bps=panel.labels.fee_out_bps,
         edges_span=span,
-        bins=tuple(Bins(one.name, one.cuts) for one in searched.bins),
-        needed_ic=searched.needed_ic,
-        trials=len(judged.cells),
+        bins=tuple(Bins(one.name, one.cuts) for one in panel.bins),
+        needed_ic=surveyed.needed_ic,
+        trials=trials,
+        trials_total=look.trials_total if look is not None and look.trials_total is not None else trials,
+        level=level,
         trial_hash=identity,
-        critical_t=judged.critical_t if np.isfinite(judged.critical_t) else None,
-        counts={verdict.value: counted[verdict] for verdict in Verdict},
-        cells=judged.cells,
-        best=_best(judged.cells),
+        critical_t=_finite(singles.critical_t),
+        depths=depths,
+        counts={verdict.value: verdicts[verdict] for verdict in DECIDED},
+        cells=(*singles.cells, *deep.cells),
+        best=_best(singles.cells),
     )
 
 
@@ -115,16 +244,9 @@ def _label_spec(config: DiscoveryConfig, instrument: Instrument) -> LabelSpec:
     )
 
 
-def _index_of(replay: EventSource, instrument: Instrument) -> int:
-    for index, (venue, symbol) in enumerate(replay.instruments):
-        if (venue, symbol.upper()) == (instrument.venue, instrument.symbol.upper()):
-            return index
-    raise UnknownNameError("instrument", instrument.name, [f"{venue}:{symbol}" for venue, symbol in replay.instruments])
+def _stage(workplace: Workplace, name: str) -> Callable[[int, int | None], None]:
+    return lambda done, total: workplace.progress(name, done, total or done)
 
 
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    pass
-
-
-def _unheard(_table: tuple[NeededIC, ...]) -> None:
-    pass
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -8,10 +8,10 @@ import msgspec
 
 from edgesmith.canonical import canonical_json
 from edgesmith.edges.discovery.config import DiscoveryConfig
-from edgesmith.edges.discovery.verdict import Verdict
+from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError
 
-DISCOVERY_SCHEMA_VERSION = 1
+DISCOVERY_SCHEMA_VERSION = 2
 RESULT_FILE = "discovery.json"
 
 
@@ -46,39 +46,63 @@ class EdgesSpan(msgspec.Struct, frozen=True):
     test_last_ns: int
 
 
+class CellBound(msgspec.Struct, frozen=True):
+    """One condition of a cell: bins `first` to `last` of a feature, lower <= x < upper, or its missing value (bin 255)."""
+
+    feature: str
+    first: int
+    last: int
+    lower: float | None
+    upper: float | None
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One bin of one feature at one horizon and latency.
+    """One bin of one feature, or a conjunction of two or three, at one horizon and latency.
 
     `gross_bps` is the mean move, `excess_bps` that minus the mean of the other rows, `side` the direction of the excess,
-    `net_bps_best_side` the mean a trade to that side keeps after cost. Numbers are None where there were no rows, or where
-    the cell could not be tested. `bin` is 255 for missing values.
+    `net_bps_best_side` the mean a trade to that side keeps after cost, 90 % sure to lie between `net_low_bps` and `net_high_bps`.
+    Numbers are None where there were no rows, or where the cell could not be tested. `bin` is 255 for missing values.
+
+    Of a conjunction `feature` names all features, `bounds` has the conditions, and `gain_bps` is how much more it moves than the
+    best of its parts; it is real only if that is. `q_value` is the false discovery rate over triggers, `q_value_any` whatever
+    their dependence.
     """
 
     feature: str
     bin: int
     lower: float | None
     upper: float | None
+    bounds: tuple[CellBound, ...]
     text: str
     horizon_ns: int
     latency_ns: int
     n: int
-    n_eff: float
+    n_eff: float | None
     blocks: int
     blocks_effective: float
     side: int
     gross_bps: float | None
     excess_bps: float | None
+    gain_bps: float | None = None
     cost_bps: float | None
     net_bps_best_side: float | None
+    net_low_bps: float | None
+    net_high_bps: float | None
     t_excess: float | None
     p_cell: float | None
     p_family: float | None
     q_value: float | None
+    q_value_any: float | None
     p_net: float | None
     p_net_family: float | None
     mde_bps: float | None
     verdict: Verdict
     sentence: str
+
+    @property
+    def depth(self) -> int:
+        """Return the number of conditions."""
+        return len(self.bounds)
 
     @property
     def strength(self) -> tuple[int, float, float, str, int, int, int]:
@@ -88,21 +112,45 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict.rank, p, -size, self.feature, self.horizon_ns, self.latency_ns, self.bin
 
 
+class DepthCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at with one number of conditions, and how far it got.
+
+    `triggers` were looked at, `pruned` of them given up before their sums were complete, `tested` block by block; `trials` are
+    triggers times columns. `alpha` is this depth's share of the error, `critical_t` what a lone cell needs for it.
+    """
+
+    depth: int
+    triggers: int
+    pruned: int
+    tested: int
+    trials: int
+    alpha: float
+    critical_t: float | None
+
+
 class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a search established; the same bytes for the same data and config."""
+    """Everything a search established; the same bytes for the same data and config.
+
+    `cells` are all single cells, and of deeper triggers the real ones and the strongest column of each that was tested; `counts`
+    are of the trials of all depths. `level` is the error level the ledger granted, `trials_total` counts all looks at this data.
+    """
 
     instrument: str
     simulated: bool
     data_fingerprint: str
     config: DiscoveryConfig
+    cost_tier: str
     fee_in_bps: float
     fee_out_bps: float
     edges_span: EdgesSpan
     bins: tuple[Bins, ...]
     needed_ic: tuple[NeededIC, ...]
     trials: int
+    trials_total: int
+    level: float
     trial_hash: str
     critical_t: float | None
+    depths: tuple[DepthCount, ...]
     counts: dict[str, int]
     cells: tuple[Cell, ...]
     best: tuple[Cell, ...]

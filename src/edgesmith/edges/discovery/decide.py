@@ -1,37 +1,12 @@
-"""What the numbers of a cell amount to, in one word and one sentence."""
+"""What the numbers of a cell amount to, in one word and one sentence: the rungs of the ladder that a search can decide."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from edgesmith.domain.units import format_duration_ns
+from edgesmith.edges.verdict import Verdict
 
-
-class Verdict(StrEnum):
-    """The rungs this stage can decide, strongest first; validation adds the others."""
-
-    CANDIDATE = "CANDIDATE"
-    REJECT_COST = "REJECT_COST"
-    REJECT_NULL = "REJECT_NULL"
-    INSUFFICIENT = "INSUFFICIENT"
-
-    @property
-    def words(self) -> str:
-        """Return the verdict as a person would say it."""
-        return _WORDS[self]
-
-    @property
-    def rank(self) -> int:
-        """Return 0 for the strongest verdict, counting up."""
-        return list(Verdict).index(self)
-
-
-_WORDS = {
-    Verdict.CANDIDATE: "real",
-    Verdict.REJECT_COST: "real but costs eat it",
-    Verdict.REJECT_NULL: "nothing",
-    Verdict.INSUFFICIENT: "too little data to say",
-}
+# Strongest first; validation adds the others.
+DECIDED = (Verdict.CANDIDATE, Verdict.REJECT_COST, Verdict.REJECT_NULL, Verdict.INSUFFICIENT)
 
 
 def decide(*, testable: bool, p_family: float, p_net: float, net_bps: float, mde_bps: float | None, alpha: float) -> Verdict:
