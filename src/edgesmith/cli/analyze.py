@@ -27,13 +27,15 @@ from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S, format_duration_ns,
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesmith.evaluation.feature_report import FeatureReport
+    from edgesmith.evaluation.feature_report import FeatureReport, FeatureScore
     from edgesmith.features.operator import FeatureSpec
 
 DEFAULT_SETS = ["base"]
 # What divides the rows into calm, usual and wild: slow enough that a regime outlasts a label. Computed beside the features.
 REGIME_FEATURE, REGIME_WINDOW, REGIME_COLUMN = "volatility", 5_000, "volatility_of_5000_quotes"
 MODELS = ("ridge", "xgboost")
+# Verdicts as a table has room for them.
+SHORT_WORDS = {"told from 0 alone, not among so many": "told alone", "too few blocks to tell": "too few blocks"}
 
 
 def analyze_command(
@@ -123,6 +125,8 @@ def run_analysis(partitions: Any, features: tuple[FeatureSpec, ...], config: Any
 
 def show_report(report: FeatureReport) -> None:
     """Print the ranking and what to take from it."""
+    from edgesmith.evaluation.feature_report import TOO_FEW_BLOCKS
+
     split, label = report.split, report.label
     typer.echo(
         f"{report.instrument}: {report.rows:,} decision times, one each {format_duration_ns(report.grid_ns)}; label: move over "
@@ -131,23 +135,27 @@ def show_report(report: FeatureReport) -> None:
         f"label {label.balance} ({label.up:,} up, {label.flat:,} flat, {label.down:,} down)"
     )
     correlations = {one.column: one for one in report.label_correlations}
+    importances = {one.column: one for one in report.importance.features}
     rows = [
         (
             score.column,
             number(score.alpha),
             _signed(score.label_correlation),
-            f"{_signed(score.correlation_low)} to {_signed(score.correlation_high)}",
-            score.verdict,
-            f"{correlations[score.column].rows_effective:,.0f}",
-            f"{score.importance * 1e4:,.1f}",
+            _interval(score),
+            SHORT_WORDS.get(score.verdict, score.verdict),
+            "-" if score.verdict == TOO_FEW_BLOCKS else f"{correlations[score.column].rows_effective:,.0f}",
+            "-" if importances[score.column].verdict == TOO_FEW_BLOCKS else f"{score.importance * 1e4:,.1f}",
             number(score.stability),
         )
         for score in report.scores
     ]
     columns = ("feature", "alpha", "IC", "95 % interval", "verdict", "N_eff", "R2 lost", "stable")
     right = ("alpha", "IC", "95 % interval", "N_eff", "R2 lost", "stable")
-    print_table("Features by alpha = 0.4 importance + 0.3 |IC| + 0.3 stability", columns, rows, right=right, whole=("feature",))
-    typer.echo("IC: rank correlation with the label; R2 lost: out-of-sample R2 without the feature, in units of 0.0001")
+    print_table("Features by alpha = 0.4 importance + 0.3 |IC| + 0.3 stability", columns, rows, right=right, whole=("verdict",))
+    typer.echo(
+        "IC: rank correlation with the label. N_eff: independent rows its overlapping rows are worth. R2 lost: out-of-sample R2\n"
+        "lost when the feature is shuffled, in 0.0001. told alone: would be told from 0, had it been the only one looked at."
+    )
     for sentence in report.findings:
         typer.echo(f"- {sentence}")
 
@@ -157,6 +165,12 @@ def _grid_ns(text: str) -> int:
     if not grid_ns:
         raise InputError("--grid was 'event', expected a distance such as 100ms: rows at events would count busy moments more")
     return grid_ns
+
+
+def _interval(score: FeatureScore) -> str:
+    if score.correlation_low <= -1.0 and score.correlation_high >= 1.0:
+        return "-"
+    return f"{_signed(score.correlation_low)} to {_signed(score.correlation_high)}"
 
 
 def _signed(value: float) -> str:

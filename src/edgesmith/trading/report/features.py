@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesmith.domain.units import NS_PER_S
-from edgesmith.evaluation.feature_report import NOT_TOLD, TOLD, TOLD_ALONE, FeatureReport, FeatureScore
+from edgesmith.evaluation.feature_report import NOT_TOLD, TOLD, TOLD_ALONE, TOO_FEW_BLOCKS, FeatureReport, FeatureScore
 from edgesmith.trading.report import formats
 from edgesmith.trading.report.features_plots import correlation_heatmap, drift_heatmap, interval_plot, memory_plot
 from edgesmith.trading.report.page import render_page, write_page
@@ -84,6 +84,7 @@ def _payload(report: FeatureReport) -> dict[str, Any]:
 def _ranked(report: FeatureReport, score: FeatureScore) -> dict[str, Any]:
     correlation = next(one for one in report.label_correlations if one.column == score.column)
     stability = next(one for one in report.stability.features if one.column == score.column)
+    unknown = score.verdict == TOO_FEW_BLOCKS
     parts = ((0.4, score.importance_term), (0.3, score.correlation_term), (0.3, score.stability_term))
     return {
         "column": score.column,
@@ -95,8 +96,8 @@ def _ranked(report: FeatureReport, score: FeatureScore) -> dict[str, Any]:
         "held_out": formats.number(correlation.held_out, 3, signed=True),
         "verdict": score.verdict,
         "style": STYLES.get(score.verdict, "faint"),
-        "p_family": formats.number(correlation.p_family, 4),
-        "rows_effective": formats.count(correlation.rows_effective),
+        "p_family": formats.UNKNOWN if unknown else formats.number(correlation.p_family, 4),
+        "rows_effective": formats.UNKNOWN if unknown else formats.count(correlation.rows_effective),
         "psi": formats.number(stability.psi_worst, 2),
         "agreement": formats.percent(stability.sign_agreement_ratio, 0),
     }
