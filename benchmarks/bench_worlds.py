@@ -25,7 +25,8 @@ SPEED_UP = 1.8
 DAY_SECONDS_MAX = 10.0
 # A day may hold this much more than three hours: hours differ in size. All its events would be over a GiB.
 GROWTH_MIB_MAX = 160.0
-SPEED_HOURS, SHORT_HOURS, DAY_HOURS = 6, 3, 24
+# Hours differ in size: with six of them, one core would wait for the other at the end.
+SPEED_HOURS, SHORT_HOURS, DAY_HOURS = 12, 3, 24
 QUICK_HOURS = 2
 
 
@@ -38,15 +39,18 @@ def rows(options: Options) -> list[Row]:
             _side("a day simulated", "prepare_hours", _hours(DAY_HOURS, options), workers=2, note="24 hours, in order, not kept"),
             _side("three hours into a lake", "prepare_lake", _hours(SHORT_HOURS, options), workers=2, once=True),
             _side("a day into a lake", "prepare_lake", _hours(DAY_HOURS, options), workers=2, once=True, note="24 hours, fsync"),
+            _side("a day into a lake, one core", "prepare_lake", _hours(DAY_HOURS, options), workers=1, once=True),
         ],
         options.repeats,
     )
     for row in found:
         row.count = row.fact("events") if row.facts else 0
-    one, two, simulated, short, day = found
+    one, two, simulated, short, day, alone = found
     rate_check(one, EVENTS_PER_S)
     if one.seconds and two.seconds:
         at_least_check(two, "one core / it", two.rate / one.rate, SPEED_UP, "x")
+    if day.seconds and alone.seconds:
+        at_least_check(day, "one core / it", day.rate / alone.rate, SPEED_UP, "x")
     for row in (simulated, day):
         if row.seconds:
             at_most_check(row, "seconds", row.count / row.rate, DAY_SECONDS_MAX, "s")

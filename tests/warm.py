@@ -34,6 +34,7 @@ def world() -> None:
     from edgesmith.worlds.world import World
 
     World(find_scenario("demo"), 1, date(2026, 1, 5), 1).hour(0)
+    World(find_scenario("lead_lag"), 1, date(2026, 1, 5), 1, rate=0.02).hour(0)
 
 
 # Longest first: the pool takes them in this order.

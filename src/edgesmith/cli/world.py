@@ -80,7 +80,8 @@ def write_world(world: World, root: Path, *, workers: int | None = None, progres
     partitions: list[PartitionMeta] = []
     hours = map_ordered(partial(_hour, world), range(world.hours), workers=workers, mode="threads", progress=progress)
     for number in range(-(-world.hours // _HOURS_PER_DAY)):
-        truth, written = _write_day(world, world.start_day + timedelta(days=number), islice(hours, _HOURS_PER_DAY), root)
+        day = world.start_day + timedelta(days=number)
+        truth, written = _write_day(world, day, islice(hours, _HOURS_PER_DAY), root, workers)
         truths.append(truth)
         partitions.extend(written)
     instruments = (world.instrument, *(member.instrument for member in world.members[:-1]))
@@ -121,15 +122,18 @@ def _keys(world: World, day: date) -> list[PartitionKey]:
 
 
 def _write_day(
-    world: World, day: date, hours: Iterator[list[tuple[WorldHour, list[Chunk]]]], root: Path
+    world: World, day: date, hours: Iterator[list[tuple[WorldHour, list[Chunk]]]], root: Path, workers: int | None
 ) -> tuple[TruthRecord, tuple[PartitionMeta, ...]]:
     done: list[list[WorldHour]] = [[] for _ in world.members]
     with PartitionsWriter(root, [key for member in world.members for key in _keys(member, day)], simulated=True) as writer:
         for made in hours:
-            for own, (hour, chunks) in zip(done, made, strict=True):
+            for own, (hour, _) in zip(done, made, strict=True):
                 own.append(hour)
-                while chunks:
-                    writer.write(chunks.pop())
+            # Partitions are encoded side by side: in one thread this would take longer than the simulation.
+            chunks = [chunk for _, chunks in made for chunk in chunks]
+            for _ in map_ordered(writer.write, chunks, workers=workers, mode="threads"):
+                pass
+            del made, chunks
         truths = [member.truth(own) for member, own in zip(world.members, done, strict=True)]
         described: dict[PartitionKey, Description] = {}
         for member, truth in zip(world.members, truths, strict=True):
