@@ -22,6 +22,7 @@ from edgesmith.cli import (
     report,
     sweep,
     trials,
+    tune,
     vault,
     world_facts,
     worlds,
@@ -49,6 +50,7 @@ worlds.app.command("fit")(world_facts.fit_command)
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
 app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)
+app.command("tune")(tune.tune_command)
 app.command("discover")(discover.discover_command)
 app.add_typer(edges.app, name="edges", help="List edges and what is known about them.")
 app.add_typer(vault.app, name="vault", help="Keep the last days of the lake for one sealed question per edge.")

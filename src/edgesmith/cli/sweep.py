@@ -73,7 +73,7 @@ def sweep_command(
     config = engine_config(execution=execution, risk=not no_risk, equity=equity, ordering="strict", on_error="fail_fast", seed=0)
     partitions = choose(lake, venue, market, symbol, date, start, end)
     replay = Replay(partitions)
-    looked = _count(runs, partitions, replay.fingerprint, strategies, config)
+    looked = count_trials(runs, partitions, replay.fingerprint, strategies, config)
     with progress(f"sweep of {len(grid)}", "runs") as advance:
         found = sweep(
             load_events(replay),
@@ -93,10 +93,10 @@ def sweep_command(
     typer.echo(f"{looked:,} trials on this data so far, these included (`edgesmith trials`)")
 
 
-def _count(
+def count_trials(
     runs: Path, partitions: Sequence[Partition], fingerprint: str, strategies: Sequence[Strategy], config: EngineConfig
 ) -> int:
-    # A sweep is a search: its runs are trials, written down before the first of them is seen.
+    """Write runs down as trials before the first of them is seen, and return how many this data has had: a sweep is a search."""
     import msgspec
 
     from edgesmith.canonical import content_hash

@@ -207,7 +207,8 @@ def _minute_changes(folders: Sequence[Path], manifests: Sequence[Mapping[str, An
     start = np.array([[manifest["equity_start"] for manifest in manifests]], np.float64)
     closes = np.concatenate([start, equity[last][filled]])
     changes: NDArray[np.float64] = np.diff(closes, axis=0) / start
-    return changes
+    # The last minute is not over; the run's own Sharpe ratio leaves it out too.
+    return changes[:-1]
 
 
 def _compared(
