@@ -141,3 +141,44 @@ def volatility_compression_score(events, ranks=50):
 
     columns = (volatility_ratio(events), spread_compression(events), rank(deviation(return_1(events), 20), ranks))
     return together(one, *columns)
+
+
+def faded(events, values, half_life_ns, warmup=100):
+    """Sum of values, each fading by half every half-life, at each value."""
+    ts = [int(t) for t in events["ts_recv"]]
+    out, seen = [], []
+    for now, value in zip(ts, values, strict=True):
+        if math.isnan(value):
+            out.append(NAN)
+            continue
+        seen.append((now, value))
+        out.append(math.fsum(v * 0.5 ** ((now - t) / half_life_ns) for t, v in seen) if len(seen) >= warmup else NAN)
+    return out
+
+
+def quote_rate(events, half_life_ns=60 * NS_PER_S):
+    counted = faded(events, [NAN if math.isnan(m) else 1.0 for m in mid(events)], half_life_ns)
+    return [math.log(2) * NS_PER_S / half_life_ns * x for x in counted]
+
+
+def path_efficiency(events, half_life_ns=60 * NS_PER_S):
+    returns = return_1(events)
+    net, way = faded(events, returns, half_life_ns), faded(events, [abs(r) for r in returns], half_life_ns)
+    return together(lambda n, w: min(abs(n) / w, 1.0) if w > 0 else 0.0, net, way)
+
+
+def mean_spread(events, half_life_ns=60 * NS_PER_S):
+    spreads = [1e4 * s / m for s, m in zip(gap(events), mid(events), strict=True)]
+    out, stood = [], []  # (from, to, spread)
+    for now, spread in zip((int(t) for t in events["ts_recv"]), spreads, strict=True):
+        if math.isnan(spread):
+            out.append(NAN)
+            continue
+        if stood:
+            stood[-1] = (stood[-1][0], now, stood[-1][2])
+        weights = [0.5 ** ((now - end) / half_life_ns) - 0.5 ** ((now - begin) / half_life_ns) for begin, end, _ in stood]
+        total = math.fsum(weights)
+        mean = math.fsum(w * s for w, (_, _, s) in zip(weights, stood, strict=True)) / total if total > 0 else spread
+        out.append(mean)
+        stood.append((now, now, spread))
+    return out

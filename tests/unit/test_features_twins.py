@@ -26,7 +26,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "atr": {"period": 1},
     "roc": {"period": 4},
     "regime_volatility": {"short": 2, "long": 3, "low_ratio": 0.8, "high_ratio": 1.2},
-    "regime_trend": {"fast": 1, "slow": 2, "threshold_ratio": 0.0},
+    # Weights of 2/3 and 2/5: where one is 1 the averages tie, and rounding decides the label.
+    "regime_trend": {"fast": 2, "slow": 4, "threshold_ratio": 0.0},
     "regime_spread": {"window": 2},
     "imbalance_ema": {"period": 1},
     "ema_slope": {"period": 3, "lookback": 2},
@@ -46,6 +47,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "trend_strength": {"fast": 1, "slow": 3, "steps": 1, "noise": 2, "gain": 0.1},
     "spread_ratio": {"window": 2},
     "trend_efficiency": {"window": 3},
+    "mean_spread": {"half_life_ns": 1_000_000},
+    "quote_rate": {"half_life_ns": 1_000_000},
+    "path_efficiency": {"half_life_ns": 1_000_000},
 }
 TWINS = {name: twin for module in (behavior, naive) for name, twin in vars(module).items()}
 # Features of one stream; those of several, and of the streams that come now and then, have theirs in test_features_flow_twins.
@@ -66,6 +70,7 @@ ABSOLUTE = {
     "trend_strength": 1e-8,
     "regime_stability": 1e-8,
     "spread_compression": 1e-9,
+    "path_efficiency": 1e-9,
 }
 
 

@@ -18,6 +18,7 @@ from edgesmith.cli import (
     explain,
     features,
     lake,
+    regimes,
     replay,
     report,
     sweep,
@@ -47,6 +48,7 @@ app.add_typer(features.app, name="features", help="List features, compute featur
 worlds.app.command("facts")(world_facts.facts_command)
 worlds.app.command("compare")(world_facts.compare_command)
 worlds.app.command("fit")(world_facts.fit_command)
+app.add_typer(regimes.app, name="regimes", help="Fit market regimes, and log how they come and go.")
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
 app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)

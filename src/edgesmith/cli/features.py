@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 SetOption = Annotated[
-    list[str], typer.Option("--set", help="Feature sets or single features, separated by commas; `features ls` lists them.")
+    list[str],
+    typer.Option("--set", help="Feature sets, single features (see `features ls`) or regime models (.json), by commas."),
 ]
 GridOption = Annotated[str, typer.Option("--grid", help="A row per event, or per instant of a grid such as 100ms or 1s.")]
 ValuesOption = Annotated[str, typer.Option("--values", help="float32: prices in 8 bytes, the rest in 4; or float64.")]
@@ -151,13 +153,17 @@ def where_command(
 
 
 def program_of_sets(names: list[str]) -> Program:
-    """Return the program of named sets and single features, each feature once."""
+    """Return the program of named sets, single features and regime models, each feature once."""
     from edgesmith.features.catalog import FEATURE_SETS, feature, feature_set
     from edgesmith.features.program import Program
+    from edgesmith.features.regime_model import load_model
 
     specs = {}
     for name in names:
         for part in name.split(","):
-            found = feature_set(part) if part in FEATURE_SETS else [feature(part)]
+            if part.endswith(".json"):
+                found = list(load_model(Path(part)).features())
+            else:
+                found = feature_set(part) if part in FEATURE_SETS else [feature(part)]
             specs.update({spec.name: spec for spec in found})
     return Program(list(specs.values()))

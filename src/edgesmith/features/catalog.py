@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import UnknownNameError
-from edgesmith.features import behavior, flow, momentum, price, regime, volatility  # noqa: F401 - importing registers their features
+from edgesmith.features import (  # noqa: F401 - importing registers their features
+    behavior,
+    flow,
+    momentum,
+    price,
+    regime,
+    slow,
+    volatility,
+)
 from edgesmith.features.operator import Feature, FeatureSpec, find_feature, registered_features
 
 MS = 1_000_000
@@ -52,6 +60,8 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
         "behavior_divergence",
         "volatility_compression_score",
     ),
+    # What a regime model is made of.
+    "slow": ("mean_spread", "quote_rate", "path_efficiency"),
     "regime": ("volatility_ratio", "trend_strength", "spread_ratio", "trend_efficiency"),
     "flow": (
         "microprice",

@@ -319,6 +319,8 @@ class FeatureSpec:
 
 
 _FEATURES: dict[str, Feature] = {}
+# Features read from files, such as those of a regime model: found by name, but part of no list.
+_LOADED: dict[str, Feature] = {}
 
 
 def register(*, unit: Unit, mirror: Mirror, center: float = 0.0) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
@@ -349,9 +351,17 @@ def require(holds: bool, message: str) -> None:
 
 def find_feature(name: str) -> Feature:
     """Return the registered feature `name`."""
+    if name in _LOADED:
+        return _LOADED[name]
     if name not in _FEATURES:
         raise UnknownNameError("feature", name, _FEATURES)
     return _FEATURES[name]
+
+
+def register_loaded(feature: Feature) -> None:
+    """Make a feature that was read from a file known by its name, which must name its content too."""
+    assert feature.name not in _FEATURES, f"feature '{feature.name}' is registered already"
+    _LOADED.setdefault(feature.name, feature)
 
 
 def registered_features() -> tuple[Feature, ...]:
