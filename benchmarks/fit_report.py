@@ -248,7 +248,7 @@ def page(compared: list[Compared]) -> str:
         "",
         "Three sets of simulator parameters ship with the package (`edgesmith.worlds.fitted`), each fitted to eleven minutes",
         "or less of one real market in the night of 8 to 9 August 2024. Facts are medians over eight simulated tapes as long",
-        f"as the capture, seeds {SEEDS[0]} to {SEEDS[-1]}, which no fit saw; ranges are those of `edgesmith.worlds.accept`.",
+        f"as the capture, seeds {SEEDS[0]} to {SEEDS[-1]}, which no search used; ranges are those of `edgesmith.worlds.accept`.",
         "Ten minutes cannot say anything about the shape of a day or slow volatility. Quotes of the spot capture have no venue",
         "stamp: its tapes are measured on the receive clock, as the capture is.",
         "",
@@ -271,8 +271,8 @@ def page(compared: list[Compared]) -> str:
         f"0.5 is perfection, up to {AUC_TARGET} was asked. `benchmarks/fit_report.py` writes this page and its plots.",
         "",
         "How the fits were made: searches of `edgesmith world fit`, a few hundred trials each, with steps by hand between them,",
-        "judged on seeds 201 to 208 and 11 to 14. Other eight seeds move two or three rows that lie near an edge across it, most",
-        "often the variance over 10 s and the memory of order signs. Where a row is not reached, it says so below.",
+        "judged on seeds 11 to 14, 201 to 208 and 501 to 508. Other seeds move two or three rows near an edge across it, most",
+        "often the variance over 10 s and what the imbalance foretells. Where a row is not reached, it says so below.",
     ]
     for one in compared:
         lines += section(one)
