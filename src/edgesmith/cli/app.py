@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -24,6 +25,7 @@ from edgesmith.cli import (
     sweep,
     trials,
     tune,
+    validate,
     vault,
     world_facts,
     worlds,
@@ -32,6 +34,7 @@ from edgesmith.errors import EdgesmithError
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 1
+USAGE_ERROR = 2
 
 app = typer.Typer(
     name="edgesmith",
@@ -54,6 +57,7 @@ app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)
 app.command("tune")(tune.tune_command)
 app.command("discover")(discover.discover_command)
+app.command("validate")(validate.validate_command)
 app.add_typer(edges.app, name="edges", help="List edges and what is known about them.")
 app.add_typer(vault.app, name="vault", help="Keep the last days of the lake for one sealed question per edge.")
 app.command("trials")(trials.trials_command)
@@ -73,7 +77,7 @@ def options(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    import click
+    from typer.exceptions import TyperException
 
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
@@ -85,12 +89,12 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         _say(str(error))
         return error.exit_code
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        _say(f"{_plain(error)}; `edgesmith {' '.join(_command_of(words))} --help` shows what there is".replace("  ", " "))
+        return USAGE_ERROR
+    except (KeyboardInterrupt, typer.Abort):
         _say("stopped; nothing was left half-written")
         return INTERRUPTED
     except BrokenPipeError:
@@ -100,6 +104,23 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         _say(f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it prints")
         return INTERNAL_ERROR
+
+
+def _command_of(words: Sequence[str]) -> list[str]:
+    # The words before the first option or value: the command that was meant.
+    command: Any = typer.main.get_command(app)
+    found: list[str] = []
+    for word in words:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        found.append(word)
+    return found
+
+
+def _plain(error: Exception) -> str:
+    message = getattr(error, "format_message", error.__str__)()
+    return str(message).rstrip(".").replace("\n", " ")
 
 
 def _say(line: str) -> None:

@@ -19,8 +19,8 @@ from edgesmith.errors import InputError
 from edgesmith.features.text import parse_feature
 from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
 
-# Places in view.params: seven numbers, then low, high and missing of every bound.
-COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 7, 3
+# Places in view.params: eight numbers, then low, high and missing of every bound.
+COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, REGIMES, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 7, 8, 3
 # Places in view.memory: the trigger after the last event and at the last grid instant, that instant's number, and of the trade
 # its decision in whole seconds and the rest, its entry price and the volatility then.
 ON, ON_AT_GRID, GRID_INDEX, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5, 6, 7
@@ -52,10 +52,15 @@ class TriggerStrategy(CompiledStrategy):
 
     @property
     def features(self) -> tuple[tuple[str, Mapping[str, float]], ...]:
-        """Return the features of the bounds, and the volatility a stop is measured in."""
-        specs = [parse_feature(bound.feature) for bound in self.config.spec.trigger.bounds]
-        stop = (VOLATILITY,) if self.config.spec.exit.kind == "stop" else ()
-        return (*((spec.feature, dict(spec.params)) for spec in specs), *stop)
+        """Return the features of the bounds, the regime where the trigger names some, and the volatility of a stop."""
+        edge: EdgeSpec = self.config.spec
+        specs = [parse_feature(bound.feature) for bound in edge.trigger.bounds]
+        found: list[tuple[str, Mapping[str, float]]] = [(spec.feature, dict(spec.params)) for spec in specs]
+        if edge.trigger.regimes is not None:
+            found.append((f"regime_label_{edge.regimes_hash}", {}))
+        if edge.exit.kind == "stop":
+            found.append(VOLATILITY)
+        return tuple(found)
 
     def params(self) -> tuple[float, ...]:
         """Return the spec as numbers."""
@@ -68,6 +73,8 @@ class TriggerStrategy(CompiledStrategy):
             float(spec.exit.kind == "trigger_off"),
             spec.exit.stop_volatility_units or 0.0,
             float(spec.grid_ns),
+            # Bit k stands for regime k; 0 is any.
+            float(sum(1 << regime for regime in spec.trigger.regimes or ())),
         ]
         for bound in spec.trigger.bounds:
             low = -math.inf if bound.low is None else bound.low
@@ -95,6 +102,12 @@ class TriggerStrategy(CompiledStrategy):
                     on = 0.0
             elif not view.params[base] <= value or not value < view.params[base + 1]:
                 on = 0.0
+        extra = int(view.params[COUNT])
+        if view.params[REGIMES] > 0.0:
+            label = view.features[extra]
+            extra += 1
+            if label != label or (int(view.params[REGIMES]) >> int(label)) & 1 == 0:
+                on = 0.0
         view.memory[ON] = on
         mid = (view.bid_price + view.ask_price) / 2.0
         if view.memory[IN_TRADE] > 0.0:
@@ -116,5 +129,5 @@ class TriggerStrategy(CompiledStrategy):
         view.memory[ENTERED_S] = view.ts // NS_PER_S
         view.memory[ENTERED_NS] = view.ts % NS_PER_S
         view.memory[ENTRY_MID] = mid
-        view.memory[ENTRY_VOLATILITY] = view.features[int(view.params[COUNT])]
+        view.memory[ENTRY_VOLATILITY] = view.features[extra]
         return view.params[SIDE] * view.params[QTY]

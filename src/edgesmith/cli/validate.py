@@ -1,0 +1,317 @@
+"""`edgesmith validate`: candidates of a search, on data that search never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from edgesmith.cli.edges import open_registry
+from edgesmith.cli.output import number, print_json, print_table, progress
+from edgesmith.cli.selection import (
+    DEFAULT_LAKE,
+    DEFAULT_RUNS,
+    EndOption,
+    JsonOption,
+    LakeOption,
+    RegistryOption,
+    RunsOption,
+    StartOption,
+    WorkersOption,
+    days_of,
+)
+from edgesmith.domain.units import NS_PER_DAY, format_ns
+from edgesmith.errors import InputError
+
+if TYPE_CHECKING:
+    from edgesmith.edges.discovery.result import DiscoveryResult
+    from edgesmith.edges.edge import EdgeSpec
+    from edgesmith.edges.registry import EdgeRegistry
+    from edgesmith.edges.validation.card import EdgeCard
+    from edgesmith.edges.validation.pipeline import ValidationConfig
+    from edgesmith.evaluation.coded import CodedPanel
+    from edgesmith.features.program import Program
+    from edgesmith.lake.catalog import Partition
+
+CARDS_NAME = "validation.json"
+TOP = 20
+TRIAL_KIND = "validation"
+# Events of the validated span whose future is taken away to see whether a feature knew it.
+LEAK_EVENTS, LEAK_CUTS = 20_000, 3
+
+
+def validate_command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Discovery run: its id or its folder.")],
+    edge: Annotated[list[str] | None, typer.Option("--edge", help="Only this edge; repeat for several.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many candidates to carry, the surest first.")] = TOP,
+    start: StartOption = None,
+    end: EndOption = None,
+    days_min: Annotated[int, typer.Option("--days-min", min=1, help="Days with trades that VALIDATED asks for.")] = 10,
+    onsets_min: Annotated[int, typer.Option("--trades-min", min=30, help="Trades that VALIDATED asks for.")] = 200,
+    regimes: Annotated[Path | None, typer.Option("--regimes", metavar="MODEL", help="The regime model the search used.")] = None,
+    workers: WorkersOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    runs: RunsOption = DEFAULT_RUNS,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the candidates of a search against data it never touched, and give each its verdict and its card."""
+    from edgesmith.edges.validation.gates import Gates
+    from edgesmith.edges.validation.pipeline import ValidationConfig
+
+    config = ValidationConfig(gates=Gates(days_min=days_min, onsets_min=onsets_min))
+    first, last = days_of(None, start, end)
+    asked = Asked(
+        folder=_folder(run, runs),
+        runs=runs,
+        lake=lake,
+        registry=open_registry(registry, runs),
+        only=tuple(edge or ()),
+        top=top,
+        first_ns=None if first is None else (first.toordinal() - EPOCH_ORDINAL) * NS_PER_DAY,
+        last_ns=None if last is None else (last.toordinal() - EPOCH_ORDINAL + 1) * NS_PER_DAY - 1,
+        regimes=regimes,
+        workers=workers,
+    )
+    cards, folder = run_validation(asked, config)
+    if as_json:
+        print_json(cards)
+        return
+    show_cards(cards)
+    typer.echo(f"report: {folder}/report.html")
+
+
+# 1970-01-01 as a day number of the calendar.
+EPOCH_ORDINAL = 719_163
+
+
+class Asked(NamedTuple):
+    """One validation from the command line."""
+
+    folder: Path
+    runs: Path
+    lake: Path
+    registry: EdgeRegistry
+    only: tuple[str, ...] = ()
+    top: int = TOP
+    first_ns: int | None = None
+    last_ns: int | None = None
+    regimes: Path | None = None
+    workers: int | None = None
+    truths: Any = None
+
+
+def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCard], Path]:
+    """Validate with a progress bar, count the trials, keep the evidence, write the pages; returns cards and folder."""
+    from edgesmith.canonical import content_hash
+    from edgesmith.edges.discovery.result import load_result
+    from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
+    from edgesmith.edges.validation.pipeline import validate
+    from edgesmith.evaluation.sources import LakeSource, instrument_index
+    from edgesmith.lake.catalog import Catalog
+
+    result = load_result(asked.folder)
+    specs = _candidates(asked, result)
+    venue, symbol = result.instrument.split(":", 1)
+    program, used_bins = _program(specs, result, asked.regimes)
+    partitions = [one for one in Catalog(asked.lake).partitions(venue, None, symbol) if one.key.stream in _streams(program)]
+    source = LakeSource(partitions)
+    index = instrument_index(source, venue, symbol)
+    first_ns, last_ns = _span(asked, result, config, *source.span(index))
+    _refuse_seen(asked.registry, specs, first_ns, last_ns)
+    partitions = [one for one in partitions if one.meta.ts_recv_max >= first_ns and one.meta.ts_recv_min <= last_ns]
+    look = TrialLedger(asked.runs / LEDGER_NAME).record(
+        kind=TRIAL_KIND,
+        data_fingerprint=source.fingerprint,
+        cells_hash=content_hash([[spec.edge_id for spec in specs], first_ns, last_ns]),
+        trials=len(specs),
+        data=data_uses(partitions, first_ns, last_ns),
+    )
+    with progress("validation") as advance:
+        panel = _panel(source, index, program, result, used_bins, (first_ns, last_ns), asked, advance)
+        leaking = _leaking(program, partitions, first_ns, last_ns)
+        cards = validate(
+            specs,
+            panel,
+            partitions,
+            config,
+            trials=look.trials_total or len(specs),
+            leaks=lambda spec: tuple(bound.feature for bound in spec.trigger.bounds if bound.feature in leaking),
+            progress=lambda _stage, done, total: advance(done, total),
+        )
+    asked.registry.record([(card.spec, card.evidence(source.fingerprint)) for card in cards])
+    return cards, _write(cards, asked, result, config, simulated=any(one.meta.simulated for one in partitions))
+
+
+def _folder(run: str, runs: Path) -> Path:
+    from edgesmith.edges.discovery.result import RESULT_FILE
+
+    for folder in (Path(run), runs / run):
+        if (folder / RESULT_FILE).is_file():
+            return folder
+    raise InputError(
+        f"run was '{run}', expected a discovery run: its id or a folder with {RESULT_FILE}; `edgesmith runs` lists them"
+    )
+
+
+def _candidates(asked: Asked, result: DiscoveryResult) -> list[EdgeSpec]:
+    from edgesmith.edges.validation.candidates import carried
+
+    if asked.only:
+        return [asked.registry.get(name) for name in asked.only]
+    found = carried(asked.registry, result)[: asked.top]
+    if not found:
+        raise InputError(f"the search found no candidates ({result.sentence}), so there is nothing to validate")
+    return found
+
+
+def _program(specs: Sequence[EdgeSpec], result: DiscoveryResult, regimes: Path | None) -> tuple[Program, set[str]]:
+    from edgesmith.features.catalog import feature
+    from edgesmith.features.program import Program
+    from edgesmith.features.regime_model import load_model
+
+    model = None if regimes is None else load_model(regimes)
+    wanted = {bound.feature for spec in specs for bound in spec.trigger.bounds}
+    label = None if model is None else model.features()[0]
+    columns = [feature(one.feature) for one in result.bins if label is None or one.feature != label.name]
+    chosen = [one for one in columns if str(one) in wanted]
+    missing = sorted(wanted - {str(one) for one in chosen})
+    if missing:
+        raise InputError(
+            f"the edges use {', '.join(missing)}, which the search {result.trial_hash[:12]} did not; give its own edges"
+        )
+    if label is not None:
+        chosen.append(label)
+    if label is None and any(spec.trigger.regimes is not None for spec in specs):
+        raise InputError("an edge acts in some regimes only; give the model of the search with --regimes")
+    return Program(chosen), {one.name for one in chosen}
+
+
+def _streams(program: Program) -> frozenset[Any]:
+    from edgesmith.domain.events import Stream
+
+    # The replay sees quotes and trades whatever the features read.
+    return program.consumes | {Stream.BBO, Stream.TRADE}
+
+
+def _span(asked: Asked, result: DiscoveryResult, config: ValidationConfig, data_first: int, data_last: int) -> tuple[int, int]:
+    reach_ns = max(result.config.horizons_ns) + max(result.config.latencies_ns) + config.embargo_ns
+    first_ns = asked.first_ns if asked.first_ns is not None else max(data_first, result.edges_span.test_last_ns + reach_ns)
+    last_ns = data_last if asked.last_ns is None else min(asked.last_ns, data_last)
+    if first_ns >= last_ns:
+        raise InputError(
+            f"no data is left to validate on: it ends at {format_ns(data_last)[:19]} and the search used it up to "
+            f"{format_ns(result.edges_span.test_last_ns)[:19]}; collect more, or search less of it (`discover --part 0.6`)"
+        )
+    return max(first_ns, data_first), last_ns
+
+
+def _refuse_seen(registry: EdgeRegistry, specs: Sequence[EdgeSpec], first_ns: int, last_ns: int) -> None:
+    for spec in specs:
+        for seen in registry.evidence(spec.edge_id):
+            if seen.stage == "discovery" and seen.first_ns <= last_ns and first_ns <= seen.last_ns:
+                raise InputError(
+                    f"{spec.edge_id} was found in data up to {format_ns(seen.last_ns)[:19]}, and validation was asked from "
+                    f"{format_ns(first_ns)[:19]} on; what was searched proves nothing, choose a later --from"
+                )
+
+
+def _panel(
+    source: Any,
+    index: int,
+    program: Program,
+    result: DiscoveryResult,
+    names: set[str],
+    span: tuple[int, int],
+    asked: Asked,
+    advance: Any,
+) -> CodedPanel:
+    from edgesmith.evaluation.bins import FeatureBins
+    from edgesmith.evaluation.coded import code_panel
+    from edgesmith.evaluation.labels import LabelSpec
+
+    config = result.config
+    labels = LabelSpec(
+        horizons_ns=tuple(sorted(set(config.horizons_ns))),
+        latencies_ns=tuple(sorted(set(config.latencies_ns))),
+        fee_in_bps=result.fee_in_bps,
+        fee_out_bps=result.fee_out_bps,
+        gap_ns=config.gap_ns,
+        grid_ns=config.grid_ns,
+    )
+    bins = [FeatureBins(one.feature, one.cuts) for one in result.bins if one.feature in names]
+    regime = next((name for name in sorted(names) if name.startswith("regime_label")), None)
+    return code_panel(
+        source,
+        index,
+        program,
+        labels,
+        bins,
+        *span,
+        lake=asked.lake,
+        regime_feature=regime,
+        workers=asked.workers,
+        progress=advance,
+    )
+
+
+def _leaking(program: Program, partitions: Sequence[Partition], first_ns: int, last_ns: int) -> set[str]:
+    from edgesmith.evaluation.leak import leaking_columns
+    from edgesmith.lake.replay import Replay
+
+    events = next(iter(Replay(partitions, start_ns=first_ns, end_ns=last_ns).batches()))[:LEAK_EVENTS]
+
+    def columns(known: Any, until_ns: int) -> Any:
+        return program.compute(known)[known["ts_recv"] <= until_ns]
+
+    cuts_ns = [int(events["ts_recv"][len(events) * place // (LEAK_CUTS + 1)]) for place in range(1, LEAK_CUTS + 1)]
+    return {str(program.features[place]) for place in leaking_columns(columns, events, cuts_ns)}
+
+
+def _write(cards: list[EdgeCard], asked: Asked, result: DiscoveryResult, config: ValidationConfig, *, simulated: bool) -> Path:
+    from edgesmith.canonical import canonical_json, short_hash
+    from edgesmith.edges.report.card import write_card
+    from edgesmith.edges.report.overview import write_overview
+    from edgesmith.lake.atomic import write_atomically
+
+    identity = [result.trial_hash, [card.spec.edge_id for card in cards], cards[0].first_ns, cards[0].last_ns, config]
+    folder = asked.runs / f"validation_{short_hash(identity)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    truths = {card.spec.edge_id: asked.truths(card.spec) for card in cards} if asked.truths is not None else {}
+    for card in cards:
+        path = folder / f"{card.spec.edge_id}.html"
+        write_card(card, config.gates, path, simulated=simulated, truth=truths.get(card.spec.edge_id))
+    write_overview(
+        cards, folder / "report.html", instrument=result.instrument, looked_at=result.trials, simulated=simulated, truths=truths
+    )
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(canonical_json(cards))
+
+    write_atomically(folder / CARDS_NAME, write)
+    return folder
+
+
+def show_cards(cards: Sequence[EdgeCard]) -> None:
+    """Print the verdict on every candidate, the best first."""
+    ranked = sorted(cards, key=lambda card: (card.verdict.rank, -(card.net_low_usd_per_day or 0.0), card.spec.edge_id))
+    columns = ("edge", "net bps", "at least", "trades", "USD a day", "verdict and why")
+    print_table(
+        f"{len(cards)} candidates on {format_ns(cards[0].first_ns)[:19]} to {format_ns(cards[0].last_ns)[:19]}",
+        columns,
+        [
+            (
+                card.spec.edge_id,
+                number(card.findings.net_bps),
+                number(card.findings.net_low_bps),
+                f"{card.findings.onsets:,}",
+                number(card.net_low_usd_per_day, 0),
+                f"{card.verdict.value}: {card.sentence.partition(': ')[2]}",
+            )
+            for card in ranked
+        ],
+        right=columns[1:5],
+        whole=("edge",),
+    )
