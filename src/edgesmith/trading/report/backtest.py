@@ -208,7 +208,9 @@ def _funnel(gate: dict[str, Any] | None) -> list[dict[str, str]]:
     if gate is None:
         return []
     kept = [step for step in gate["steps"] if step["stopped"]]
+    exits = sum(gate["exits"].values())
     rows = [("quotes", "quotes seen", gate["quotes"], "")]
+    rows.append(("exits", "a position was left", gate["quotes"] - exits, formats.count(-exits)))
     rows += [(step["reason"].replace("_", " "), step["why"], step["left"], formats.count(-step["stopped"])) for step in kept]
     rows.append(("entered", "every check passed", gate["entered"], ""))
     full = math.log1p(max(gate["quotes"], 1))
