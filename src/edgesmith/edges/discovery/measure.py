@@ -62,9 +62,8 @@ def column_cells(
 ) -> Iterator[ColumnCells]:
     """Yield, column by column, the sums of the chosen cells; those of `everything` together are all rows, each once."""
     held = sums.sums[:, everything, N].any(axis=(1, 2))
-    kept = sums.sums[held]
     for at, column in enumerate(group.columns):
-        own = kept[..., at]
+        own = sums.sums[..., at][held]
         totals = own[:, everything].sum(axis=1).astype(np.float64)
         values = own[:, cells].astype(np.float64)
         yield ColumnCells(
