@@ -84,6 +84,9 @@ def test_a_sweep_is_counted_once_and_bars_the_vault(place: Path, capsys: pytest.
     account = data(capsys, "trials")["account"]
     assert account["trials_total"] == 3 and len(account["looks"]) == 1 and account["looks"][0]["record"]["kind"] == "sweep"
     assert "not settled" in told(capsys, "trials", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
+    told(capsys, "backtest", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
+    (folder,) = (place / "runs").glob("run_*")
+    assert data(capsys, "trials", "--run", folder.name)["account"]["trials_total"] == 3
     assert "no longer unseen" in told(capsys, "vault", "init", "--days", "1", code=2)
 
 

@@ -28,6 +28,8 @@ from edgesmith.errors import InputError
 if TYPE_CHECKING:
     from edgesmith.edges.trials import DataUse, Look, TrialLedger
 
+RESULT_NAME = "discovery.json"
+
 
 def trials_command(
     run: Annotated[str | None, typer.Option("--run", help="Only looks at data that this run looked at.")] = None,
@@ -74,15 +76,22 @@ def trials_command(
 
 
 def _data_of(run: str, runs: Path, ledger: TrialLedger) -> tuple[DataUse, ...] | None:
+    # A search knows its own look; of any other run the manifest says what it was fed.
     import msgspec
 
+    from edgesmith.edges.trials import DataUse
+
     folder = find_run(run, runs)
+    if (folder / RESULT_NAME).is_file():
+        identity = msgspec.json.decode((folder / RESULT_NAME).read_bytes())["trial_hash"]
+        look = next((one for one in ledger.records() if one.trial_hash == identity), None)
+        if look is None:
+            raise InputError(f"the search {folder.name} is not in the ledger of {runs}; expected the ledger it was counted in")
+        return look.data
     manifest: dict[str, Any] = msgspec.json.decode((folder / "manifest.json").read_bytes())
-    fingerprint = manifest["data"]["fingerprint"]
-    looks = [one for one in ledger.records() if one.data_fingerprint == fingerprint]
-    if not looks:
-        raise InputError(f"run {folder.name} is in no look of the ledger in {runs}; only searches and sweeps are counted")
-    return looks[-1].data
+    first_ns, last_ns = manifest["data"]["first_ns"], manifest["data"]["last_ns"]
+    names = [f"{one['venue']}:{one['symbol']}" for one in manifest["instruments"]]
+    return tuple(DataUse(instrument=name, first_ns=first_ns, last_ns=last_ns, partitions=()) for name in names)
 
 
 def _row(one: Look) -> tuple[object, ...]:
