@@ -19,6 +19,7 @@ from edgesmith.domain.units import format_ns
 WORKS: dict[str, tuple[str, str, str]] = {
     "features": ("bench_measured", "feature_rows", "FEATURES_TITLE"),
     "feature_matrix": ("bench_measured", "matrix_rows", "MATRIX_TITLE"),
+    "feature_families": ("bench_families", "rows", "TITLE"),
     "backtest_ema_compiled": ("bench_backtest", "rows", "TITLE"),
     "python_callback": ("bench_python", "rows", "TITLE"),
     "sweep": ("bench_sweep", "rows", "TITLE"),

@@ -10,10 +10,12 @@ WORKERS = 2
 
 
 def engine() -> None:
-    from edgesmith.trading.entry import advance, idle
+    from edgesmith.strategies.v1.strategy import StrategyV1
+    from edgesmith.trading.entry import advance, compile_decide, idle
 
     advance()
     idle()
+    compile_decide(StrategyV1.name, StrategyV1.decide)
 
 
 def features() -> None:
@@ -24,7 +26,7 @@ def features() -> None:
     from edgesmith.features.program import Program
 
     for name in FEATURE_SETS:
-        Program(feature_set(name)).compute(np.zeros(2, EVENT))
+        Program(feature_set(name)).compute(np.zeros(2, EVENT), instruments=2)
 
 
 def world() -> None:

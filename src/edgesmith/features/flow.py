@@ -180,11 +180,16 @@ def order_flow_imbalance(half_life_ns: DurationNs = 1_000_000_000, warmup_events
     return order_flow(half_life_ns, warmup_events)
 
 
+def signed_flow(half_life_ns: int, warmup_events: int) -> Node:
+    """Return the node of `signed_volume`."""
+    signed = faded_sum_of(SIGNED_QTY, TRADE_QTY, half_life_ns, warmup_events, also=QUOTES_AND_TRADES)
+    return OVER(signed, latest(mean_depth(half_life_ns, warmup_events)))
+
+
 @register(unit=Unit.RATIO, mirror=Mirror.ODD)
 def signed_volume(half_life_ns: DurationNs = 10_000_000_000, warmup_events: WarmupEvents = 20) -> Node:
     """Bought minus sold qty over mean depth (bid_qty + ask_qty) / 2, all fading by half every `half_life_ns`; as of now.
 
     The side is the taker's as the venue says it, not guessed from prices.
     """
-    signed = faded_sum_of(SIGNED_QTY, TRADE_QTY, half_life_ns, warmup_events, also=QUOTES_AND_TRADES)
-    return OVER(signed, latest(mean_depth(half_life_ns, warmup_events)))
+    return signed_flow(half_life_ns, warmup_events)

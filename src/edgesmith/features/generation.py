@@ -1,9 +1,12 @@
 """Write one flat, readable kernel module for a list of columns, and import it.
 
-The module's text is all there is to know about what is computed: one function `run`, in which every node is a few statements
-on local variables, and the few functions those call. Per instrument, state is loaded into the variables when a span of its
-events begins and stored when it ends. The file lies in the cache folder under the hash of its text: an edited operator
-gives another file, and two processes that generate the same program write the same bytes.
+The module's text is all there is to know about what is computed: functions in which every node is a few statements on local
+variables, and the few functions those call. Per instrument, state is loaded into the variables when a span of its events
+begins and stored when it ends. The compiler's time grows with the square of a function's length, so many columns are cut into
+parts that share nothing: each goes over a block of events after the other, while the block lies in the cache.
+
+The file lies in the cache folder under the hash of its text: an edited operator gives another file, and two processes that
+generate the same program write the same bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import os
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,11 +27,14 @@ from typing import Any
 from edgesmith.compiled import cache_root
 from edgesmith.domain.events import Stream
 from edgesmith.features.arithmetic import finite
-from edgesmith.features.inlining import inlined, parameter_names
+from edgesmith.features.inlining import constants_used, inlined, parameter_names
 from edgesmith.features.operator import FeatureSpec, Node
 from edgesmith.features.rolling import remember
 
 NAN = float("nan")
+# Nodes of one part, counted once for each stream they are advanced on.
+PART_SIZE_MAX = 48
+BLOCK_EVENTS = 512
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,16 @@ class History:
 
 @dataclass(frozen=True)
 class Layout:
-    """The nodes in order of computation, and where everything lies.
+    """The nodes of some columns in order of computation, and where everything lies in an instrument's row of state.
 
-    `floats` and `ints` name the variable behind each slot of state; behind the last float lie ring buffers and workspaces.
+    `floats` and `ints` name the variable behind each slot, from slot `first_float` and `first_int` on; behind the last float
+    lie ring buffers and workspaces. The first floats are the columns' last values.
     """
 
+    columns: tuple[int, ...]
     names: dict[Node, str]
+    first_float: int
+    first_int: int
     floats: list[str]
     ints: list[str]
     initial: list[float]
@@ -55,16 +65,37 @@ class Layout:
     workspaces: dict[Node, int]
 
 
-def lay_out(roots: Sequence[Node]) -> Layout:
-    """Order the nodes below `roots`, inputs first and equal ones once, and give each its state.
+def lay_out(roots: Sequence[Node]) -> list[Layout]:
+    """Cut the columns into parts, each as long as it may be, and lay out each behind the one before."""
+    parts: list[list[int]] = []
+    inside: set[Node] = set()
+    for column, root in enumerate(roots):
+        nodes = set(_inputs_first(root))
+        if not parts or _size(inside | nodes) > PART_SIZE_MAX:
+            parts.append([])
+            inside = set()
+        parts[-1].append(column)
+        inside |= nodes
+    layouts: list[Layout] = []
+    first_float = first_int = 0
+    for columns in parts:
+        layouts.append(_lay_out_part({column: roots[column] for column in columns}, first_float, first_int))
+        first_float += len(layouts[-1].initial)
+        first_int += len(layouts[-1].ints)
+    return layouts
 
-    Slot j of the floats is the last value of column j.
-    """
+
+def _size(nodes: set[Node]) -> int:
+    return sum(len(node.consumes) for node in nodes if node.operator is not None)
+
+
+def _lay_out_part(roots: Mapping[int, Node], first_float: int, first_int: int) -> Layout:
+    # Order the nodes below `roots`, inputs first and equal ones once, and give each its state.
     names: dict[Node, str] = {}
-    for node in (node for root in roots for node in _inputs_first(root)):
+    for node in (node for root in roots.values() for node in _inputs_first(root)):
         if node not in names:
             names[node] = node.name if node.operator is None else f"{node.name}_{len(names)}"
-    floats, ints, initial = [f"column_{column}" for column in range(len(roots))], [], [NAN] * len(roots)
+    floats, ints, initial = [f"column_{column}" for column in roots], [], [NAN] * len(roots)
     for node, name in names.items():
         if node.operator is not None:
             floats += [f"{name}_f{k}" for k in range(len(node.operator.initial))]
@@ -73,15 +104,15 @@ def lay_out(roots: Sequence[Node]) -> Layout:
     histories: dict[Node, History] = {}
     for node, depth in _history_depths(names).items():
         capacity = 1 << depth.bit_length()  # room for `depth` past values and the newest
-        histories[node] = History(len(initial), capacity - 1, f"{names[node]}_count")
+        histories[node] = History(first_float + len(initial), capacity - 1, f"{names[node]}_count")
         ints.append(histories[node].tally)
         initial += [NAN] * capacity
     workspaces: dict[Node, int] = {}
     for node in names:
         if node.operator is not None and node.operator.workspace is not None:
-            workspaces[node] = len(initial)
+            workspaces[node] = first_float + len(initial)
             initial += node.operator.workspace(*node.params)
-    return Layout(names, floats, ints, initial, histories, workspaces)
+    return Layout(tuple(roots), names, first_float, first_int, floats, ints, initial, histories, workspaces)
 
 
 def _inputs_first(node: Node) -> Iterator[Node]:
@@ -99,19 +130,20 @@ def _history_depths(nodes: dict[Node, str]) -> dict[Node, int]:
     return depths
 
 
-def kernel_source(specs: Sequence[FeatureSpec], layout: Layout) -> str:
+def kernel_source(specs: Sequence[FeatureSpec], layouts: Sequence[Layout]) -> str:
     """Return the text of the module that computes `specs`."""
-    operators = [node.operator.update for node in layout.names if node.operator is not None]
-    flat: list[Callable[..., Any]] = [finite, remember, *operators]
+    operators = [node.operator.update for layout in layouts for node in layout.names if node.operator is not None]
+    flat: list[Callable[..., Any]] = [finite, remember, *dict.fromkeys(operators)]
     called = _with_callees([callee for function in flat for callee in _functions_used(function)])
-    constants = {name: value for function in [*flat, *called] for name, value in _constants_used(function).items()}
+    constants = {name: value for function in [*flat, *called] for name, value in constants_used(function).items()}
     columns = "\n".join(f"{column:3d}  {spec.name} = {spec}" for column, spec in enumerate(specs))
     parts = [
         f'"""Compute {len(specs)} features per event; generated by edgesmith, do not edit.\n\n{columns}\n"""',
         "from __future__ import annotations\n\nimport math\n\nfrom edgesmith.compiled import kernel",
         "\n".join(f"{name} = {value!r}" for name, value in sorted(constants.items())),
         *(f"@kernel\n{textwrap.dedent(inspect.getsource(function)).strip()}" for function in called),
-        _run_source(specs, layout),
+        *(_part_source(part, specs, layout) for part, layout in enumerate(layouts)),
+        _run_source(len(layouts)),
     ]
     return "\n\n\n".join(part for part in parts if part) + "\n"
 
@@ -129,24 +161,23 @@ def _functions_used(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     return [value for value in inspect.getclosurevars(function).globals.values() if inspect.isfunction(value)]
 
 
-def _constants_used(function: Callable[..., Any]) -> dict[str, int | float]:
-    used = inspect.getclosurevars(function).globals
-    return {name: value for name, value in used.items() if isinstance(value, int | float)}
+def _run_source(parts: int) -> str:
+    calls = [f"taken = part_{part}(events, out, floats, ints, row, stop)" for part in range(parts)]
+    body = [f"stop = min(row + {BLOCK_EVENTS}, events.shape[0])", *calls, "if taken < stop:", "    return taken", "row = stop"]
+    docstring = '"""Write the feature row after each event; return how many were taken: fewer where an instrument is unknown."""'
+    lines = [docstring, "row = 0", "while row < events.shape[0]:", *_indent(body), "return row"]
+    return "\n".join(["@kernel", "def run(events, out, floats, ints):", *_indent(lines)])
 
 
-def _run_source(specs: Sequence[FeatureSpec], layout: Layout) -> str:
-    roots = [spec.node for spec in specs]
-    load = [f"{name} = f[{k}]" for k, name in enumerate(layout.floats)] + [
-        f"{name} = i[{k}]" for k, name in enumerate(layout.ints)
-    ]
-    store = [f"f[{k}] = {name}" for k, name in enumerate(layout.floats)] + [
-        f"i[{k}] = {name}" for k, name in enumerate(layout.ints)
-    ]
+def _part_source(part: int, specs: Sequence[FeatureSpec], layout: Layout) -> str:
+    roots = {column: specs[column].node for column in layout.columns}
+    state = [(f"f[{layout.first_float + k}]", name) for k, name in enumerate(layout.floats)]
+    state += [(f"i[{layout.first_int + k}]", name) for k, name in enumerate(layout.ints)]
     branches: list[str] = []
     for stream in (stream for stream in Stream if _advanced_on(stream, roots, layout)):
         branches.append(f"{'elif' if branches else 'if'} event.kind == {int(stream)}:  # {stream.label}")
         branches += _indent(_stream_lines(stream, specs, roots, layout))
-    write = [f"out[row, {column}] = column_{column}  # {spec.name}" for column, spec in enumerate(specs)]
+    write = [f"out[row, {column}] = column_{column}  # {specs[column].name}" for column in layout.columns]
     span = ["event = events[row]", "if event.instrument != instrument:", "    break", *branches, *write, "row += 1"]
     body = [
         "instrument = events[row].instrument",
@@ -154,39 +185,40 @@ def _run_source(specs: Sequence[FeatureSpec], layout: Layout) -> str:
         "    break",
         "f = floats[instrument]",
         "i = ints[instrument]",
-        *load,
-        "while row < rows:",
+        *(f"{name} = {slot}" for slot, name in state),
+        "while row < stop:",
         *_indent(span),
-        *store,
+        *(f"{slot} = {name}" for slot, name in state),
     ]
-    docstring = '"""Write the feature row after each event; return how many were taken: fewer where an instrument is unknown."""'
-    head = [docstring, "rows = events.shape[0]", "row = 0", "while row < rows:"]
-    return "\n".join(["@kernel", "def run(events, out, floats, ints):", *_indent([*head, *_indent(body), "return row"])])
+    docstring = (
+        f'"""Write columns {layout.columns[0]} to {layout.columns[-1]} of events `first` to `stop`; return where it ended."""'
+    )
+    lines = [docstring, "row = first", "while row < stop:", *_indent(body), "return row"]
+    return "\n".join(["@kernel", f"def part_{part}(events, out, floats, ints, first, stop):", *_indent(lines)])
 
 
 def _indent(lines: Sequence[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def _advanced_on(stream: Stream, roots: Sequence[Node], layout: Layout) -> set[Node]:
+def _advanced_on(stream: Stream, roots: Mapping[int, Node], layout: Layout) -> set[Node]:
     # A node with memory is advanced on all of its events, whoever reads it there: columns do not know each other.
     operators = {node for node in layout.names if node.operator is not None and stream in node.consumes}
-    wanted = {*roots, *(child for node in operators for child in node.read)}
+    wanted = {*roots.values(), *(child for node in operators for child in node.read)}
     return operators | {node for node in wanted if node.operator is None and stream in node.consumes}
 
 
-def _stream_lines(stream: Stream, specs: Sequence[FeatureSpec], roots: Sequence[Node], layout: Layout) -> list[str]:
+def _stream_lines(stream: Stream, specs: Sequence[FeatureSpec], roots: Mapping[int, Node], layout: Layout) -> list[str]:
     readers: dict[Node, list[str]] = {}
-    for spec, root in zip(specs, roots, strict=True):
+    for column, root in roots.items():
         for node in dict.fromkeys(_inputs_first(root)):
-            readers.setdefault(node, []).append(spec.name)
+            readers.setdefault(node, []).append(specs[column].name)
     advanced, lines = _advanced_on(stream, roots, layout), []
     for node, name in layout.names.items():
         if node in advanced:
             text = f"# {_expression(node, layout)}, for {', '.join(readers[node])}"
             lines += [text, *_node_lines(node, name, stream, layout)]
-    columns = [(column, root) for column, root in enumerate(roots) if stream in root.consumes]
-    return lines + [f"column_{column} = {layout.names[root]}" for column, root in columns]
+    return lines + [f"column_{column} = {layout.names[root]}" for column, root in roots.items() if stream in root.consumes]
 
 
 def _expression(node: Node, layout: Layout) -> str:
@@ -198,7 +230,7 @@ def _node_lines(node: Node, name: str, stream: Stream, layout: Layout) -> list[s
     if node.operator is not None:
         lines = _operator_lines(node, name, stream, layout)
     elif node.name == "kind":
-        lines = [f"{name} = {int(stream)}"]  # known here, so that the compiler drops what other streams need
+        lines = []  # known here: written where it is read
     elif node.name == "flags":
         lines = ['flags = event["flags"]']  # the attribute of that name is NumPy's own
     elif node.name.startswith("ts_"):
@@ -239,14 +271,17 @@ def _operator_lines(node: Node, name: str, stream: Stream, layout: Layout) -> li
 
 def _value_of(node: Node, stream: Stream, layout: Layout) -> str:
     # On events of other streams a node that keeps its value is not advanced: what it kept lies in its one float.
+    if node.name == "kind":
+        return str(int(stream))
     return layout.names[node] if stream in node.consumes else f"{layout.names[node]}_f0"
 
 
 def _memory_of(node: Node, layout: Layout) -> list[str]:
     # Where a node's floats, or its workspace if it has one, and its counters begin in every row of state.
     name = layout.names[node]
-    there = layout.workspaces[node] if node in layout.workspaces else layout.floats.index(f"{name}_f0")
-    return [str(there), str(layout.ints.index(f"{name}_i0") if f"{name}_i0" in layout.ints else 0)]
+    there = layout.workspaces[node] if node in layout.workspaces else layout.first_float + layout.floats.index(f"{name}_f0")
+    tally = layout.first_int + layout.ints.index(f"{name}_i0") if f"{name}_i0" in layout.ints else 0
+    return [str(there), str(tally)]
 
 
 _LOADING = threading.Lock()

@@ -3,7 +3,7 @@
 Compiled calls that pass arrays cost reference counting and keep state in memory: the 15 base features take 600 ns per event as
 calls and under 100 ns as one flat function. So operators are written as small functions, and this module writes their
 bodies out in place: parameters become the caller's names and numbers, state slots become local variables, locals get the
-node's suffix, and `return` becomes an assignment.
+node's suffix, `return` becomes an assignment, and branches that the numbers rule out are left out.
 
 An operator may use assignments, `if`, `for` without `return` inside, and calls of module-level functions. A `return`
 inside an `if` ends that branch.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import operator
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,15 +43,22 @@ def inlined(
     definition = _definition(function)
     local = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     assert local.isdisjoint(arguments), f"{definition.name}: a parameter is assigned to; use a variable of another name"
-    rename = _Rename({**arguments, **{name: name + suffix for name in local}}, slots)
-    statements = [rename.visit(statement) for statement in _definition(function).body]
-    flat = ast.Module(_without_returns(statements, result), [])
+    whole_numbers = {name: repr(value) for name, value in constants_used(function).items() if isinstance(value, int)}
+    rename = _Rename({**whole_numbers, **arguments, **{name: name + suffix for name in local}}, slots)
+    whole = _Fold().visit(ast.Module([rename.visit(statement) for statement in _definition(function).body], []))
+    flat = ast.Module(_without_returns(whole.body, result), [])
     return ast.unparse(ast.fix_missing_locations(flat))
 
 
 def parameter_names(function: Callable[..., Any]) -> list[str]:
     """Return the names of the parameters of `function`, in order."""
     return [argument.arg for argument in _definition(function).args.args]
+
+
+def constants_used(function: Callable[..., Any]) -> dict[str, int | float]:
+    """Return the numbers among the globals that `function` reads."""
+    used = inspect.getclosurevars(function).globals
+    return {name: value for name, value in used.items() if isinstance(value, int | float)}
 
 
 def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
@@ -92,6 +100,42 @@ class _Rename(ast.NodeTransformer):
             assert isinstance(index.right, ast.Constant) and isinstance(index.op, ast.Add), "state is indexed by constants"
             return self._slots[index.left.id][int(str(index.right.value))]
         return None
+
+
+class _Fold(ast.NodeTransformer):
+    # Decides comparisons of two numbers, and drops the branches never taken.
+    _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {ast.Eq: operator.eq, ast.NotEq: operator.ne}
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        compare = self._COMPARE.get(type(node.ops[0]))
+        if compare is None or not isinstance(node.left, ast.Constant) or not isinstance(node.comparators[0], ast.Constant):
+            return node
+        return ast.Constant(compare(node.left.value, node.comparators[0].value))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        decisive = isinstance(node.op, ast.Or)
+        values = [value for value in node.values if not (isinstance(value, ast.Constant) and value.value is not decisive)]
+        for value in values:
+            if isinstance(value, ast.Constant) and value.value is decisive:
+                return value
+        if not values:
+            return ast.Constant(not decisive)
+        return ast.BoolOp(node.op, values) if len(values) > 1 else values[0]
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant):
+            return node.body if node.test.value else node.orelse
+        if not node.body:
+            return ast.If(ast.UnaryOp(ast.Not(), node.test), node.orelse, []) if node.orelse else []
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant):
+            return node.body if node.test.value else node.orelse
+        return node
 
 
 def _without_returns(statements: list[ast.stmt], result: str) -> list[ast.stmt]:

@@ -76,10 +76,10 @@ class Program:
         self.warmup_events = max(spec.warmup_events for spec in self.features)
         self.consumes: frozenset[Stream] = frozenset().union(*(spec.consumes for spec in self.features))
         self.looks_at: frozenset[int] = frozenset().union(*(spec.node.looks_at for spec in self.features))
-        layout = lay_out([spec.node for spec in self.features])
-        self._initial = np.array(layout.initial, np.float64)
-        self._counters = len(layout.ints)
-        self.source = kernel_source(self.features, layout)
+        layouts = lay_out([spec.node for spec in self.features])
+        self._initial = np.array([number for layout in layouts for number in layout.initial], np.float64)
+        self._counters = sum(len(layout.ints) for layout in layouts)
+        self.source = kernel_source(self.features, layouts)
         self.program_id = short_hash(self.source)
         self._kernel = load_module(self.source).run
 

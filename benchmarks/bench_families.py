@@ -1,0 +1,62 @@
+"""All families of features, 58 columns over quotes and trades, on the 100 ms grid of a day of 20 M events, in bounded memory.
+
+The day is a seeded tape of quotes and trades, repeated with its clock moved on; batches are made as they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Contestant, Options, Row, at_most_check, race, rate_check
+from benchmarks.market import tape_events
+from edgesmith.evaluation.grid import GridSampler
+from edgesmith.features.catalog import feature_set
+from edgesmith.features.program import Program
+
+TITLE = "order flow, liquidity, timeframes and covariates on a 100 ms grid, a day of 20 M events"
+SETS = ("flow", "timeframes", "covariates")
+DAY_EVENTS = 20_000_000
+PER_SECOND = 1.5e6
+PEAK_MIB_MAX = 500.0
+GRID_NS = 100_000_000
+GAP_NS = 60_000_000_000
+BATCH_EVENTS = 65_536
+
+
+def rows(options: Options) -> list[Row]:
+    """Run the day; what counts is the peak above what was held with everything imported, compiled and loaded."""
+    whole = options.events * max(1, DAY_EVENTS // options.events)
+    side = Contestant(
+        who="edgesmith", prepare="benchmarks.bench_families:prepare", options={"events": options.events, "whole": whole},
+        count=whole, note="one core",
+    )  # fmt: skip
+    (found,) = race([side], options.repeats)
+    if found.seconds:
+        rate_check(found, PER_SECOND)
+        at_most_check(found, "peak MiB", found.median_fact("peak_rss_mib"), PEAK_MIB_MAX, "MiB")
+    return [found]
+
+
+def prepare(events: int, whole: int) -> Callable[[], dict[str, Any]]:
+    """Return one run over `whole` events; compiling has happened."""
+    tape = tape_events(events)
+    program = Program([spec for name in SETS for spec in feature_set(name)])
+    program.compute(tape[:1_000])
+    span_ns = int(tape["ts_recv"][-1] - tape["ts_recv"][0]) + 1_000_000
+
+    def run() -> dict[str, Any]:
+        state, sampler = program.new_state(), GridSampler(GRID_NS, GAP_NS, program.width)
+        matrix, written = np.empty((BATCH_EVENTS, program.width)), 0
+        for done in range(0, whole, events):
+            for begin in range(0, events, BATCH_EVENTS):
+                batch = tape[begin : begin + BATCH_EVENTS].copy()
+                batch["ts_recv"] += done // events * span_ns
+                program.run(batch, matrix[: len(batch)], state)
+                written += sum(len(ts_ns) for ts_ns, _ in sampler.feed(batch, matrix[: len(batch)]))
+        written += sum(len(ts_ns) for ts_ns, _ in sampler.finish())
+        return {"columns": program.width, "grid_rows": written}
+
+    return run
