@@ -245,7 +245,7 @@ def fit_tape(
                 progress(done, evaluations)
         search.learn(points, np.array(scores))
     candidate = decoded(start, names, search.mean)
-    last = measured(candidate, last_seeds) if candidate is not None else None
+    last = measured(candidate, last_seeds) if candidate is not None and done > 1 else None
     best = last if last is not None and last.score < first.score else first
     if progress is not None:
         progress(evaluations, evaluations)
