@@ -1,4 +1,4 @@
-"""Deeper triggers: an interaction that no single feature shows, regimes and leaders as conditions, and a search that is killed."""
+"""Deeper triggers: an interaction that no single feature shows, regimes, leaders, and a search that is killed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SizesProgram:
 
 
 def interaction_tape(seed: int, minutes: int = 120, effect_bps: float = 5.0) -> np.ndarray:
-    """The next second drifts up where the signs of book and flow agree and both are large, down where they differ: no marginal."""
+    """The next second drifts up where the signs of book and flow agree and both are large, else down: no marginal."""
     rng = np.random.default_rng(seed)
     count = minutes * 600
     book, flow, noise = (lfilter([np.sqrt(1 - 0.99**2)], [1.0, -0.99], rng.normal(size=count)) for _ in range(3))

@@ -15,8 +15,8 @@ import pytest
 
 from builders_report import build_discovery, build_truth
 from builders_run import build_run
+from edgesmith.edges import verdict as verdict_words
 from edgesmith.edges.discovery import result
-from edgesmith.edges.discovery import verdict as verdict_words
 from edgesmith.errors import CorruptDataError, DataError, InputError
 from edgesmith.trading.report import charting, discovery, formats, write_report
 from edgesmith.trading.report.backtest import cost_bars
@@ -114,11 +114,14 @@ def test_reader_and_writers_use_the_same_names() -> None:
 
     assert names(discovery.SearchRecord) <= names(result.DiscoveryResult)
     assert names(discovery.SearchCell) <= names(result.Cell)
+    assert names(discovery.SearchBound) <= names(result.CellBound)
+    assert names(discovery.SearchDepth) <= names(result.DepthCount)
     assert names(discovery.TruthRecord) <= names(world.TruthRecord)
     assert names(discovery.TruthClaim) <= names(claims.ClaimTruth)
     assert names(discovery.PlantedEffect) <= names(plant.Plant)
     assert names(discovery.PlantedRegion) <= names(regions.Region)
-    assert list(discovery.VERDICTS) == [verdict.value for verdict in verdict_words.Verdict]
+    ladder = sorted(verdict_words.Verdict, key=lambda verdict: verdict.rank)
+    assert list(discovery.VERDICTS) == [verdict.value for verdict in ladder]
     assert set(discovery.TRUTHS) == set(claims.Verdict.__args__)
 
 

@@ -254,19 +254,23 @@ def truth_of(partitions: Any) -> dict[str, Any] | None:
 
 
 def show_needed(table: Any) -> None:
-    """Print which horizons can pay at all, before anything is searched."""
+    """Print, before anything is searched, which horizons can pay at all and what could be detected there."""
+    shortest = min(row.latency_ns for row in table)
     rows = [
         (
             format_duration_ns(row.horizon_ns),
-            format_duration_ns(row.latency_ns),
             number(row.gross_sd_bps),
             number(row.cost_bps),
             number(row.needed_ic, 3) if row.possible else "impossible",
+            number(row.mde_bps),
         )
         for row in table
+        if row.latency_ns == shortest
     ]
-    columns = ("horizon", "latency", "sd of the move (bps)", "cost (bps)", "needed IC")
-    print_table("What a top-decile signal would need to pay its costs", columns, rows, right=columns[2:])
+    columns = ("horizon", "sd of the move (bps)", "cost (bps)", "needed IC", "detectable (bps)")
+    print_table(
+        "What a top-decile signal would need to pay its costs, and the effect it must have", columns, rows, right=columns[1:]
+    )
 
 
 def show_cells(result: DiscoveryResult) -> None:
@@ -288,6 +292,33 @@ def show_cells(result: DiscoveryResult) -> None:
         "real: pays after cost; cost: real, but costs eat it; nothing: no different from the rest; too few: too little data"
     )
     print_table(title, columns, rows, right=("over", "move", "net bps", "p"))
+    deep = [cell for cell in result.cells if cell.depth > 1 and cell.verdict.name in ("CANDIDATE", "REJECT_COST")]
+    if result.config.depth > 1:
+        show_deep(sorted(deep, key=lambda cell: cell.strength), result)
+
+
+def show_deep(cells: list[Cell], result: DiscoveryResult) -> None:
+    """Print how far each depth got, and the strongest column of each conjunction that is real."""
+    for depth in result.depths:
+        typer.echo(
+            f"{depth.depth} condition(s): {depth.trials:,} cells looked at, {depth.tested:,} triggers tested block by block"
+        )
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.text, cell)
+    rows = [
+        (
+            cell.text,
+            format_duration_ns(cell.horizon_ns),
+            number(cell.gain_bps),
+            number(cell.net_bps_best_side),
+            SHORT_WORDS[cell.verdict.name],
+        )
+        for cell in list(first.values())[:DEEP_ROWS]
+    ]
+    if rows:
+        columns = ("conjunction that is more than its parts", "over", "gain", "net bps", "verdict")
+        print_table("", columns, rows, right=("over", "gain", "net bps"))
 
 
 def _where(cell: Cell) -> str:

@@ -17,7 +17,7 @@ from edgesmith.edges.discovery.decide import DECIDED
 from edgesmith.edges.discovery.deep import DeepSearch, deep_search, looks_of
 from edgesmith.edges.discovery.judge import Judged, judge, places_of
 from edgesmith.edges.discovery.result import Bins, Cell, DepthCount, DiscoveryResult, EdgesSpan, NeededIC
-from edgesmith.edges.discovery.survey import Survey, survey
+from edgesmith.edges.discovery.survey import Survey, foretold, survey
 from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord, trial_hash
 from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedPanel, code_panel
@@ -92,7 +92,10 @@ def discover(
         workers=workplace.workers,
         progress=_stage(workplace, "reading the edges span"),
     )
-    workplace.on_survey(surveyed.needed_ic)
+    columns = len(labels.horizons_ns) * len(labels.latencies_ns)
+    table = foretold(surveyed.needed_ic, labels, last_ns - test_first_ns, columns * len(places_of(surveyed.bins)), config)
+    surveyed = surveyed._replace(needed_ic=table)
+    workplace.on_survey(table)
     panel = code_panel(
         source,
         index,

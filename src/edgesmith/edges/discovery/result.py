@@ -19,7 +19,8 @@ class NeededIC(msgspec.Struct, frozen=True, kw_only=True):
     """How good a forecast must be for its best tenth to pay the cost of trading, at one horizon.
 
     needed_ic = cost / (1.755 sd(g)): the top decile of a normal signal lies 1.755 deviations out. Above 1 no forecast can pay.
-    Both numbers are None where the edges span held no complete label.
+    Both numbers are None where the edges span held no complete label. `mde_bps` is the excess a cell with a tenth of the rows
+    must show to be found with the power asked for, foretold from the length of the data; None where no effect would be found.
     """
 
     horizon_ns: int
@@ -29,6 +30,7 @@ class NeededIC(msgspec.Struct, frozen=True, kw_only=True):
     cost_bps: float | None
     needed_ic: float | None
     possible: bool
+    mde_bps: float | None = None
 
 
 class Bins(msgspec.Struct, frozen=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,18 +16,22 @@ from numpy.typing import NDArray
 
 from edgesmith.canonical import short_hash
 from edgesmith.domain.units import NS_PER_DAY, date_of_ns, format_duration_ns
+from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.result import NeededIC
 from edgesmith.errors import DataError
 from edgesmith.evaluation.bins import FeatureBins, fit_bins, sample_stride
 from edgesmith.evaluation.coded import CodedDay, CodedPanel, Coding, read_range, read_window
 from edgesmith.evaluation.day_files import Day, DayFiles
-from edgesmith.evaluation.labels import GG, MOMENTS, C, ColumnGroup, G, LabelSpec, N, moments_bps
+from edgesmith.evaluation.labels import GG, MOMENTS, C, ColumnGroup, G, LabelSpec, N, block_length_ns, moments_bps
+from edgesmith.evaluation.significance import tail_critical
 from edgesmith.evaluation.sources import EventSource, FeatureProgram
 from edgesmith.evaluation.sums import TriggerCells
 from edgesmith.parallel import Progress, map_ordered
 
 # Mean of a standard normal above its 90 % quantile.
 TOP_DECILE_MEAN = 1.755
+# Of all rows, in a cell like most.
+CELL_SHARE = 0.1
 
 
 class Survey(NamedTuple):
@@ -33,6 +39,23 @@ class Survey(NamedTuple):
 
     bins: tuple[FeatureBins, ...]
     needed_ic: tuple[NeededIC, ...]
+
+
+def foretold(
+    table: Sequence[NeededIC], labels: LabelSpec, span_ns: int, trials: int, config: DiscoveryConfig
+) -> tuple[NeededIC, ...]:
+    """Return the table with the effect a search of `trials` cells over `span_ns` will be able to detect at each horizon."""
+    t = tail_critical(config.alpha, trials) + NormalDist().inv_cdf(config.power)
+    rows = []
+    for row in table:
+        blocks = span_ns / block_length_ns(row.horizon_ns, span_ns)
+        independent = CELL_SHARE * span_ns / max(row.horizon_ns, labels.grid_of(row.horizon_ns))
+        if row.gross_sd_bps is None or blocks <= max(config.blocks_min, t * t) or independent <= 0:
+            rows.append(row)
+            continue
+        error = row.gross_sd_bps / math.sqrt(independent)
+        rows.append(msgspec.structs.replace(row, mde_bps=t * error / math.sqrt(1.0 - t * t / blocks)))
+    return tuple(rows)
 
 
 class _Recipe(msgspec.Struct, frozen=True):

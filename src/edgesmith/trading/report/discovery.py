@@ -17,11 +17,17 @@ from edgesmith.trading.report import formats
 
 # Strongest first; the words a page uses, and how loudly it says them.
 VERDICTS = {
+    "VALIDATED": ("proven on new data", "strong"),
     "CANDIDATE": ("real", "strong"),
+    "REJECT_DECAYED": ("was real, has faded", "half"),
+    "REJECT_UNSTABLE": ("real, but not steady", "half"),
     "REJECT_COST": ("real, but costs eat it", "half"),
     "REJECT_NULL": ("nothing", ""),
     "INSUFFICIENT": ("too little data", "faint"),
+    "LEAK": ("knows the future", "faint"),
 }
+# What a search counts as found.
+FOUND = ("CANDIDATE", "REJECT_COST")
 # The verdicts of a world on itself.
 TRUTHS = {
     "tradable": "tradable",
@@ -35,6 +41,26 @@ MISSING = 255
 OPEN_ABOVE = 1e9
 # What was found fills a table; a page of nothing but rejected cells would teach nobody anything.
 ROWS_MAX = 60
+
+
+class SearchBound(msgspec.Struct, frozen=True):
+    """One condition of a cell."""
+
+    feature: str
+    first: int
+    lower: float | None = None
+    upper: float | None = None
+
+
+class SearchDepth(msgspec.Struct, frozen=True):
+    """What was looked at with one number of conditions."""
+
+    depth: int
+    triggers: int
+    pruned: int
+    tested: int
+    trials: int
+    alpha: float
 
 
 class SearchCell(msgspec.Struct, frozen=True):
@@ -57,6 +83,14 @@ class SearchCell(msgspec.Struct, frozen=True):
     p_net_family: float | None = None
     mde_bps: float | None = None
     sentence: str = ""
+    bounds: list[SearchBound] = []
+
+    @property
+    def where(self) -> str:
+        """Return the conditions as a table shows them."""
+        if len(self.bounds) < 2:
+            return condition(self.feature, self.lower, self.upper, missing=self.bin == MISSING)
+        return " and ".join(condition(one.feature, one.lower, one.upper, missing=one.first == MISSING) for one in self.bounds)
 
     @property
     def strength(self) -> tuple[int, float, float, str, int, int]:
@@ -80,6 +114,10 @@ class SearchRecord(msgspec.Struct, frozen=True):
     config: dict[str, Any] = {}
     needed_ic: list[dict[str, Any]] = []
     best: list[SearchCell] = []
+    depths: list[SearchDepth] = []
+    trials_total: int | None = None
+    level: float | None = None
+    cost_tier: str = ""
 
 
 class PlantedRegion(msgspec.Struct, frozen=True):
@@ -136,8 +174,9 @@ def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) ->
             for name, (words, style) in VERDICTS.items()
             if search.counts.get(name)
         ],
+        "funnel": [_funnel(depth, search) for depth in search.depths],
         "facts": _facts(search),
-        "needed": [_needed(row) for row in search.needed_ic],
+        "needed": [_needed(row) for row in at_one_latency(search.needed_ic)],
         "overview": overview(search),
         "rows": [_row(cell, known) for cell in cells],
         "rows_hidden": len(search.cells) - len(cells),
@@ -169,9 +208,10 @@ def headline(search: SearchRecord) -> str:
 
 def overview(search: SearchRecord) -> dict[str, Any]:
     """Lay out the strongest cell of every feature at every horizon as a grid."""
-    horizons = sorted({cell.horizon_ns for cell in search.cells})
+    alone = [cell for cell in search.cells if len(cell.bounds) < 2]
+    horizons = sorted({cell.horizon_ns for cell in alone})
     strongest: dict[tuple[str, int], SearchCell] = {}
-    for cell in sorted(search.cells, key=lambda cell: cell.strength):
+    for cell in sorted(alone, key=lambda cell: cell.strength):
         strongest.setdefault((cell.feature, cell.horizon_ns), cell)
     features = list(dict.fromkeys(feature for feature, _ in strongest))
     return {
@@ -198,7 +238,7 @@ def _checked(value: Mapping[str, Any], kind: Any, name: str) -> Any:
 
 def _shown(search: SearchRecord) -> list[SearchCell]:
     ranked = sorted(search.cells, key=lambda cell: cell.strength)
-    found = [cell for cell in ranked if _rank(cell.verdict) < 2][:ROWS_MAX]
+    found = [cell for cell in ranked if cell.verdict in FOUND][:ROWS_MAX]
     features = {cell.feature for cell in found}
     return found + [cell for cell in search.best if cell.feature not in features]
 
@@ -211,15 +251,41 @@ def _facts(search: SearchRecord) -> list[tuple[str, str]]:
     return [
         ("Instrument", search.instrument or formats.UNKNOWN),
         ("Cells looked at", formats.count(search.trials)),
-        ("Chance of one false find", f"at most {formats.percent(config.get('alpha'), 0)} over all cells together"),
+        ("In this data so far", f"{formats.count(search.trials_total or search.trials)} cells, earlier searches counted"),
+        (
+            "Chance of one false find",
+            f"at most {formats.percent(search.level or config.get('alpha'), 1)} over all cells together",
+        ),
         ("Test", f"sign flips of whole blocks of time, {formats.count(config.get('flips'))} of them"),
         ("Critical |t|", formats.number(search.critical_t)),
         ("Detectable effect", f"{best} at best, {median} in the median cell"),
-        ("Fees in and out", f"{fee_in} and {fee_out}, plus the spread"),
+        ("Fees in and out", f"{fee_in} and {fee_out}, plus the spread" + (f" ({search.cost_tier})" if search.cost_tier else "")),
         ("Bin edges from", f"{first} to {tested} UTC, never tested"),
         ("Tested on", f"{tested} to {last} UTC"),
         ("Trial hash", search.trial_hash or formats.UNKNOWN),
     ]
+
+
+def at_one_latency(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the shortest latency: what a move is worth hardly depends on when it is entered."""
+    shortest = min((row.get("latency_ns", 0) for row in table), default=0)
+    return [row for row in table if row.get("latency_ns", 0) == shortest]
+
+
+def _funnel(depth: SearchDepth, search: SearchRecord) -> dict[str, str]:
+    cells = [cell for cell in search.cells if max(1, len(cell.bounds)) == depth.depth and cell.verdict in FOUND]
+    triggers = {cell.where for cell in cells}
+    paying = {cell.where for cell in cells if cell.verdict == "CANDIDATE"}
+    return {
+        "depth": ("single conditions", "pairs", "triples")[depth.depth - 1],
+        "trials": formats.count(depth.trials),
+        "triggers": formats.count(depth.triggers),
+        "pruned": formats.count(depth.pruned),
+        "tested": formats.count(depth.tested),
+        "real": formats.count(len(triggers)),
+        "paying": formats.count(len(paying)),
+        "alpha": formats.percent(depth.alpha, 2),
+    }
 
 
 def _needed(row: Mapping[str, Any]) -> dict[str, str]:
@@ -231,6 +297,7 @@ def _needed(row: Mapping[str, Any]) -> dict[str, str]:
         "move": formats.bps(row.get("gross_sd_bps"), signed=False),
         "cost": formats.bps(row.get("cost_bps"), signed=False),
         "needed": formats.number(needed),
+        "detectable": formats.number(formats.as_float(row.get("mde_bps"))),
         "word": word,
     }
 
@@ -241,7 +308,7 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
     return {
         "verdict": words,
         "style": style,
-        "cell": condition(cell.feature, cell.lower, cell.upper, missing=cell.bin == MISSING),
+        "cell": cell.where,
         "horizon": formats.duration(cell.horizon_ns),
         "side": "buy" if cell.side > 0 else "sell",
         "gross": formats.number(gross, signed=True),
