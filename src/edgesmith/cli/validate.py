@@ -297,7 +297,7 @@ def _write(cards: list[EdgeCard], asked: Asked, result: DiscoveryResult, config:
 def show_cards(cards: Sequence[EdgeCard]) -> None:
     """Print the verdict on every candidate, the best first."""
     ranked = sorted(cards, key=lambda card: (card.verdict.rank, -(card.net_low_usd_per_day or 0.0), card.spec.edge_id))
-    columns = ("edge", "net bps", "at least", "trades", "USD a day", "verdict and why")
+    columns = ("edge", "net bps", "at least", "trades", "USD a day", "verdict")
     print_table(
         f"{len(cards)} candidates on {format_ns(cards[0].first_ns)[:19]} to {format_ns(cards[0].last_ns)[:19]}",
         columns,
@@ -308,10 +308,12 @@ def show_cards(cards: Sequence[EdgeCard]) -> None:
                 number(card.findings.net_low_bps),
                 f"{card.findings.onsets:,}",
                 number(card.net_low_usd_per_day, 0),
-                f"{card.verdict.value}: {card.sentence.partition(': ')[2]}",
+                card.verdict.value,
             )
             for card in ranked
         ],
         right=columns[1:5],
-        whole=("edge",),
+        whole=("edge", "verdict"),
     )
+    for card in ranked:
+        typer.echo(f"{card.spec.edge_id}: {card.spec.sentence}\n  {card.sentence}")

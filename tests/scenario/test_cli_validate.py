@@ -1,0 +1,58 @@
+"""From a search to verdicts on the command line: the split is respected, evidence is kept, pages are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesmith.cli.app import run
+
+SYMBOL = "P1X16USDT"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    root = tmp_path_factory.mktemp("desk")
+    assert run(["world", "make", "P1_16", "--seed", "4", "--hours", "14", "--lake", str(root / "data")]) == 0
+    words = ["discover", "--venue", "simulated", "--symbol", SYMBOL, "--set", "imbalance_ema", "--set", "rsi", "--part", "0.5"]
+    words += ["--horizon", "5,10", "--latency", "50", "--lake", str(root / "data"), "--runs", str(root / "runs")]
+    assert run(words) == 0
+    (found,) = (folder.name for folder in (root / "runs").glob("run_*"))
+    return root, found
+
+
+def words(desk: tuple[Path, str], *more: str) -> list[str]:
+    root, found = desk
+    return ["validate", found, "--lake", str(root / "data"), "--runs", str(root / "runs"), "--days-min", "1", *more]
+
+
+def test_candidates_get_verdicts_cards_and_evidence(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    root, _ = desk
+    assert run(words(desk, "--json")) == 0
+    cards = json.loads(capsys.readouterr().out)
+    assert {"VALIDATED"} <= {card["verdict"] for card in cards}
+    assert all(card["findings"]["onsets"] > 0 for card in cards)
+    (folder,) = (root / "runs").glob("validation_*")
+    assert (folder / "report.html").is_file() and len(list(folder.glob("edge_*.html"))) == len(cards)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run(["edges", "ls", "--verdict", "VALIDATED", "--runs", str(root / "runs"), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {row["verdict"] for row in listed} == {"VALIDATED"}
+    assert run(words(desk)) == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_data_the_search_saw_is_refused(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Trap T15: "out of sample" that was inside discovery."""
+    assert run(words(desk, "--from", "2026-01-05")) == 2
+    assert "what was searched proves nothing" in capsys.readouterr().err
+
+
+def test_unknown_runs_and_edges_are_one_line(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    root, _ = desk
+    assert run(["validate", "run_nothing", "--runs", str(root / "runs")]) == 2
+    assert "expected a discovery run" in capsys.readouterr().err
+    assert run(words(desk, "--edge", "edge_nothing")) == 2
+    assert capsys.readouterr().err.count("\n") == 1
