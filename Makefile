@@ -13,10 +13,10 @@ TEST_CACHE := $(CURDIR)/.cache/edgesmith
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench truth truth-release lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install everything from requirements.lock
 
@@ -40,6 +40,12 @@ format: $(READY) ## rewrite the sources in the project's format
 
 bench: $(READY) ## measure speed and memory beside the peers; prints a table and writes JSON
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+truth: $(READY) ## prove the method on worlds whose truth is known, beside other methods; fails when a bar is missed
+	@EDGESMITH_CACHE_DIR=$(TEST_CACHE) $(BIN)/python -m benchmarks.truth --workers $(WORKERS)
+
+truth-release: $(READY) ## the same on 1,000 worlds, with seeds kept for this; takes hours
+	@EDGESMITH_CACHE_DIR=$(TEST_CACHE) $(BIN)/python -m benchmarks.truth --release --workers $(WORKERS)
 
 lock: $(BIN)/uv ## resolve requirements.lock again (UPGRADE=1 moves to the newest versions)
 	@$(BIN)/uv pip compile -q --universal -p 3.11 --generate-hashes --no-header --no-annotate \
