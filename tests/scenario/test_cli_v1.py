@@ -29,7 +29,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         say(patch, folder, "world", "make", "demo", "--hours", "1")
         events = load_events(Replay(Catalog(folder / "lake").partitions("simulated")))
-        measured_report(events).save(folder / "features_report.json")
+        measured = msgspec.structs.replace(measured_report(events), instrument="simulated:OTHER")
+        measured.save(folder / "features_report.json")
         earlier = msgspec.structs.replace(report_of(scores()), first_ns=1, last_ns=2)
         earlier.save(folder / "earlier.json")
         say(patch, folder, "backtest", *MARKET)
@@ -58,7 +59,8 @@ def test_the_run_says_where_quotes_ended_and_that_it_is_in_sample(
     assert say(monkeypatch, place, "backtest", *MARKET, "--strategy", "v1", "--set", report) == 0
     told = capsys.readouterr().out
     assert "from quotes to entries" in told
-    assert "in sample" in told
+    assert "in sample: the feature report was made on data of this run" in told
+    assert "the feature report is of simulated:OTHER, the run trades simulated:DEMO1USDT" in told
     page = (runs(place)["v1"] / "report.html").read_text()
     assert "From quotes to entries" in page
     assert "every check passed" in page

@@ -132,7 +132,7 @@ def show_metrics(manifest: dict[str, Any]) -> None:
 
 def show_funnel(manifest: dict[str, Any]) -> None:
     """Print where the strategy's decisions ended, where it counts them, and whether it was fitted on these data."""
-    from edgesmith.trading.comparison import in_sample
+    from edgesmith.trading.comparison import fit_warnings
 
     gate = manifest.get("gate")
     if gate is not None:
@@ -143,5 +143,5 @@ def show_funnel(manifest: dict[str, Any]) -> None:
         ]
         rows.append(("entered", "", f"{gate['entered']:,}", ""))
         print_table("from quotes to entries", ("", "reason", "left", "stopped"), rows, right=("left", "stopped"))
-    if in_sample(manifest):
-        typer.echo("in sample: the feature report was made on data of this run; judge the strategy on later days")
+    for warning in fit_warnings(manifest):
+        typer.echo(warning)

@@ -148,6 +148,18 @@ def in_sample(manifest: Mapping[str, Any]) -> bool:
     return bool(resolved["fitted_first_ns"] <= data["last_ns"] and data["first_ns"] <= resolved["fitted_last_ns"])
 
 
+def fit_warnings(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what to know about a strategy's feature report before its result is believed."""
+    found = []
+    if in_sample(manifest):
+        found.append("in sample: the feature report was made on data of this run; judge the strategy on other days")
+    fitted = manifest["strategy"].get("resolved", {}).get("fitted_instrument")
+    traded = [f"{one['venue']}:{one['symbol']}" for one in manifest["instruments"]]
+    if fitted and any(name != fitted for name in traded):
+        found.append(f"the feature report is of {fitted}, the run trades {', '.join(traded)}: medians and scales may not fit")
+    return tuple(found)
+
+
 def equity_curves(
     folders: Sequence[Path], manifests: Sequence[Mapping[str, Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -245,11 +257,8 @@ def _compared(
 
 
 def _notes(manifests: Sequence[Mapping[str, Any]], names: Sequence[str], minutes: int, resampled: bool) -> tuple[str, ...]:
-    notes = [
-        f"{name} is in sample: its feature report was made on data of this run, so its result says nothing about other days."
-        for name, manifest in zip(names, manifests, strict=True)
-        if in_sample(manifest)
-    ]
+    warned = zip(names, map(fit_warnings, manifests), strict=True)
+    notes = [f"{name}: {warning}." for name, warnings in warned for warning in warnings]
     if not resampled:
         notes.append(f"The runs cover {minutes} minutes: too few to bound a Sharpe ratio or to say which run is better.")
     if any(manifest["risk"] != manifests[0]["risk"] for manifest in manifests):

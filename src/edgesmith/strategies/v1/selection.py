@@ -59,6 +59,7 @@ class Selection(msgspec.Struct, frozen=True):
     hold_ns: int
     fitted_ns: tuple[int, int] | None = None
     report_sha256: str = ""
+    fitted_instrument: str = ""
 
     @property
     def online(self) -> bool:
@@ -79,7 +80,10 @@ class Selection(msgspec.Struct, frozen=True):
             }
             for one in self.features
         ]
-        fitted = {"fitted_first_ns": self.fitted_ns[0], "fitted_last_ns": self.fitted_ns[1]} if self.fitted_ns else {}
+        fitted: dict[str, Any] = {}
+        if self.fitted_ns:
+            first_ns, last_ns = self.fitted_ns
+            fitted = {"fitted_first_ns": first_ns, "fitted_last_ns": last_ns, "fitted_instrument": self.fitted_instrument}
         return {"source": self.source, "features": features, "report_sha256": self.report_sha256, **fitted}
 
 
@@ -116,6 +120,7 @@ def _from_report(path: Path, config: V1Config) -> Selection:
         _hold_ns(config, report.horizon_ns),
         (report.first_ns, report.last_ns),
         hashlib.sha256(path.read_bytes()).hexdigest(),
+        report.instrument,
     )
 
 
