@@ -155,7 +155,7 @@ def test_t3_t18_panel_equals_its_definition(seed: int, batch: int) -> None:
             np.testing.assert_array_equal(sums.totals[at], everything[key])
 
 
-def test_rows_have_the_codes_of_their_instant() -> None:
+def test_t8_a_row_knows_what_was_received_by_its_instant_and_no_more() -> None:
     events, features = a_tape(5, 400)
     tape = Tape(events, features)
     panel = a_panel(tape)
