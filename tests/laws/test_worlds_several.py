@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from builders_worlds import START_DAY, mid_at, of_kind
+from edgesmith.cli.world import write_world
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_S
 from edgesmith.errors import InputError
 from edgesmith.worlds.leads import lead_facts
@@ -51,6 +54,49 @@ def test_each_market_alone_in_another_process_is_the_one_made_together() -> None
     run = subprocess.run([sys.executable, "-c", HASH_HOURS], capture_output=True, text=True, check=True)
     expected = [hashlib.sha256(tape.tobytes()).hexdigest() for tape in reversed(tapes())]
     assert run.stdout.split() == expected and len(set(expected)) == 3
+
+
+HASH_LINKED = """
+import sys
+from hashlib import sha256
+import numpy as np
+from edgesmith.domain.events import EVENT
+from edgesmith.domain.instruments import ContractKind, Instrument
+from edgesmith.domain.records import as_records
+from edgesmith.worlds.links import Link, Source, hung_together
+own, other = (as_records(np.fromfile(path, EVENT)) for path in sys.argv[1:])
+steps = {"tick_size": "0.01", "lot_size": "0.00001"}
+instrument = Instrument(venue="simulated", symbol="A", kind=ContractKind.LINEAR, settle="USDT", **steps)
+settings = {"instrument": instrument, "own_share": 0.5, "own_log_path": 0.002, "opening": 6_000_000}
+settings |= {"start_ns": int(own["ts_event"][0]) // 3_600_000_000_000 * 3_600_000_000_000, "stamp_ns": 1_000}
+source = Source(Link(source="B", share=0.5, lag_median_ms=40.0), other, 0.001)
+linked = hung_together(own, [source], key=np.uint64(7), **settings)
+print(len(linked), sha256(linked.tobytes()).hexdigest())
+"""
+
+
+def test_compiled_equals_plain_python(tmp_path: Path) -> None:
+    paths = [str(tmp_path / "own"), str(tmp_path / "other")]
+    for path, member in zip(paths, (world(), world().members[0]), strict=True):
+        member.market.hour(1)[:4_000].tofile(path)
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", HASH_LINKED, *paths], env=os.environ | more, capture_output=True, text=True, check=True
+        ).stdout
+        for more in ({}, {"NUMBA_DISABLE_JIT": "1"})
+    ]
+    assert found[0] == found[1] and int(found[0].split()[0]) > 4_000, "some moves are quoted at once"
+
+
+def test_a_lake_is_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
+    small = World(find_scenario("lead_lag"), seed=2, start_day=START_DAY, hours=3, rate=0.02)
+    written = []
+    for workers in (1, 3):
+        root = tmp_path / str(workers)
+        result = write_world(small, root, workers=workers)
+        written.append({str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()})
+    assert written[0] == written[1] and len(written[0]) == 2 * len(result.partitions) == 2 * (5 + 5 + 2)
+    assert [one.symbol for one in result.instruments] == ["SIMBTC.SPOT", "SIMBTC.PERP", "SIMETH.PERP"]
 
 
 def test_every_row_is_possible_and_hours_join_without_a_seam() -> None:
