@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from benchmarks.truth.desk import QUICK, Desk, desk_of
-from benchmarks.truth.prior_method import RETURN_MIN, PriorOutcome, run_prior_method
-from benchmarks.truth.textbook import iid_permutation, newey_west, welch
 from edgesmith.domain.events import KIND_BBO
 from edgesmith.domain.records import joined, taken
+from edgesmith.edges.baselines.prior_method import RETURN_MIN, PriorOutcome, run_prior_method
+from edgesmith.edges.baselines.textbook import iid_permutation, newey_west, welch
 from edgesmith.edges.discovery.result import Cell, DiscoveryResult
 from edgesmith.edges.verdict import Verdict
 from edgesmith.evaluation.bins import MISSING

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from benchmarks.truth.prior_method import run_prior_method
-from benchmarks.truth.textbook import iid_permutation, newey_west, welch
 from scipy import stats
+
+from edgesmith.edges.baselines.prior_method import run_prior_method
+from edgesmith.edges.baselines.textbook import iid_permutation, newey_west, welch
 
 
 def sample(seed: int) -> tuple[np.ndarray, np.ndarray]:

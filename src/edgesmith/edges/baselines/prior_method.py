@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.truth.textbook import welch
+from edgesmith.edges.baselines.textbook import welch
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -66,7 +66,7 @@ def _label(pattern: Pattern) -> str:
 
 
 def _threshold_patterns(names: tuple[str, ...], features: Floats, clusters: NDArray[np.int64]) -> list[Pattern]:
-    found = []
+    found: list[Pattern] = []
     for column, name in enumerate(names):
         value = features[:, column]
         for threshold in THRESHOLDS:
@@ -80,7 +80,7 @@ def _threshold_patterns(names: tuple[str, ...], features: Floats, clusters: NDAr
 
 
 def _quantile_patterns(names: tuple[str, ...], features: Floats) -> list[Pattern]:
-    found = []
+    found: list[Pattern] = []
     for column, name in enumerate(names):
         value = features[:, column]
         low, high = np.nanquantile(value, QUANTILES)
