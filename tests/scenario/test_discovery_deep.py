@@ -79,11 +79,8 @@ def test_interaction_without_marginals_is_found_at_depth_two_only(found: Discove
 
 
 def test_every_pair_is_a_trial_whatever_was_tested(found: DiscoveryResult, tmp_path: Path) -> None:
-    pairs = sum(
-        (min(len(a.cuts) + 1, 8) + 1) * (min(len(b.cuts) + 1, 8) + 1)
-        for at, a in enumerate(found.bins)
-        for b in found.bins[at + 1 :]
-    )
+    # Continuous features have eight merged bins, four neighbors, two halves, and the missing value.
+    pairs = 3 * 15 * 15
     singles = sum(len(one.cuts) + 2 for one in found.bins)
     assert [depth.trials for depth in found.depths] == [singles, pairs]
     assert found.trials == singles + pairs == sum(found.counts.values())

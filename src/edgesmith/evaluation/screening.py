@@ -1,7 +1,8 @@
 """Sums of conjunctions over all rows, to choose which are worth testing block by block; compiled.
 
-Bins are merged to at most eight for this, so that a pair of features has at most 81 cells. One row is eight integers, a count and
-g of up to seven columns: one wide register, and integers add to the same bits in any order.
+Bins are merged to at most eight for this, so that a pair of features has at most 81 cells; neighbors and halves are sums of those.
+One row is eight integers, a count and g of up to seven columns: one wide register, and integers add to the same bits in any
+order.
 """
 
 from __future__ import annotations
@@ -36,12 +37,33 @@ def merged(bins: FeatureBins) -> NDArray[np.uint8]:
     return table
 
 
-def merged_range(bins: FeatureBins, slot: int) -> tuple[int, int] | None:
-    """Return the first and last code of a merged bin, (255, 255) for the missing value; None where no bin is merged there."""
-    if slot == SLOTS - 1:
+# Runs of merged bins a condition may be: each alone, the missing value, neighbors two by two, and halves.
+INTERVALS = (*((slot, slot) for slot in range(SLOTS)), (0, 1), (2, 3), (4, 5), (6, 7), (0, 3), (4, 7))
+
+
+def intervals_of(bins: FeatureBins) -> NDArray[np.bool_]:
+    """Return which of the INTERVALS a feature has: those that hold some of its bins, but not all, and none twice."""
+    count = min(bins.count, MERGED_BINS)
+    has = [high < count and (low == high or high - low + 1 < count) for low, high in INTERVALS]
+    has[SLOTS - 1] = True
+    return np.array(has)
+
+
+def over_intervals(table: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
+    """Sum an axis of merged bins to the INTERVALS."""
+    parts = [table.take(range(low, high + 1), axis).sum(axis=axis) for low, high in INTERVALS]
+    return np.stack(parts, axis=axis)
+
+
+def codes_of_interval(bins: FeatureBins, interval: int) -> tuple[int, int]:
+    """Return the first and last code of an interval, (255, 255) for the missing value."""
+    low, high = INTERVALS[interval]
+    if low == SLOTS - 1:
         return MISSING, MISSING
-    codes = np.flatnonzero(merged(bins)[: bins.count] == slot)
-    return (int(codes[0]), int(codes[-1])) if len(codes) else None
+    slots = merged(bins)[: bins.count]
+    codes = np.flatnonzero((slots >= low) & (slots <= high))
+    assert len(codes), "an interval without bins was chosen"
+    return int(codes[0]), int(codes[-1])
 
 
 @kernel
@@ -95,12 +117,12 @@ def add_refinements(
 ) -> None:
     """Add every row inside a pair's cell to the cell's refinement by each feature: `sums` (cells, features, 9, 8).
 
-    Cell c is where `codes[features[c, 0]]` is `slots[c, 0]` and `codes[features[c, 1]]` is `slots[c, 1]`.
+    Cell c is where the code of each of its two features lies from `slots[c, ., 0]` to `slots[c, ., 1]`.
     """
     for c in range(features.shape[0]):
         x, y = codes[features[c, 0]], codes[features[c, 1]]
         for i in range(rows.shape[0]):
-            if x[i] == slots[c, 0] and y[i] == slots[c, 1]:
+            if slots[c, 0, 0] <= x[i] <= slots[c, 0, 1] and slots[c, 1, 0] <= y[i] <= slots[c, 1, 1]:
                 row = rows[i]
                 for f in range(codes.shape[0]):
                     cell = sums[c, f, codes[f, i]]

@@ -165,8 +165,12 @@ def _flip_chunk(
 
 def _normalize(psi: Floats) -> Floats:
     norm = np.sqrt((psi * psi).sum(axis=0))
-    unit: Floats = np.where(norm > 0, psi / np.where(norm > 0, norm, 1.0), 0.0)
-    return np.rint(unit / QUANTUM) * QUANTUM
+    unit: Floats = psi / np.where(norm > 0, norm, 1.0)
+    # In place: for a large family each array of this shape is a hundred megabytes.
+    unit /= QUANTUM
+    np.rint(unit, out=unit)
+    unit *= QUANTUM
+    return unit
 
 
 def _signs(draw: np.random.Generator, count: int, blocks: int) -> Floats:

@@ -27,7 +27,7 @@ from edgesmith.edges.discovery.screen import Conjunction, Part, Screened, codes_
 from edgesmith.edges.verdict import Verdict
 from edgesmith.evaluation.coded import CodedPanel
 from edgesmith.evaluation.labels import ColumnGroup, column_groups
-from edgesmith.evaluation.screening import MERGED_BINS
+from edgesmith.evaluation.screening import intervals_of
 from edgesmith.evaluation.significance import (
     benjamini_hochberg,
     benjamini_yekutieli,
@@ -59,7 +59,7 @@ class _Tested(NamedTuple):
 
 def looks_of(panel: CodedPanel, config: DiscoveryConfig, always: Sequence[str]) -> list[int]:
     """Return how many pairs, then triples, a search looks at: known before the data is, and not changed by what it shows."""
-    slots = sorted((min(one.count, MERGED_BINS) + 1 for one in panel.bins), reverse=True)
+    slots = sorted((int(intervals_of(one).sum()) for one in panel.bins), reverse=True)
     slots = slots[: config.features_max + len(set(always))]
     pairs = sum(one * other for one, other in combinations(slots, 2))
     return [pairs, config.beam * sum(slots)][: config.depth - 1]

@@ -19,13 +19,16 @@ from edgesmith.evaluation.coded import CodedPanel, Piece
 from edgesmith.evaluation.labels import SUM_UNITS, ColumnGroup
 from edgesmith.evaluation.screening import (
     COLUMNS_MAX,
+    INTERVALS,
     LANES,
     SLOTS,
     add_pairs,
     add_refinements,
+    codes_of_interval,
+    intervals_of,
     merge_codes,
     merged,
-    merged_range,
+    over_intervals,
     pack_labels,
 )
 from edgesmith.parallel import Progress, map_ordered
@@ -35,10 +38,10 @@ Ints = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """A merged bin of a feature, both by their places."""
+    """An interval of a feature: its place, and the place of the interval in `screening.INTERVALS`."""
 
     feature: int
-    slot: int
+    interval: int
 
 
 Conjunction = tuple[Part, ...]
@@ -74,12 +77,16 @@ def screen_pairs(
     shape = (len(pairs), SLOTS * SLOTS, LANES)
     work = partial(_scan, panel, groups, shape, partial(_into_pairs, np.ascontiguousarray(left), np.ascontiguousarray(right)))
     sums = _total(panel, work, [shape] * len(groups), progress)
-    scores = np.full((len(pairs), SLOTS, SLOTS), -np.inf)
+    has = np.stack([intervals_of(one) for one in panel.bins])
+    allowed = has[left][:, :, None] & has[right][:, None, :]
+    scores, held = np.full(allowed.shape, -np.inf), np.zeros(allowed.shape, np.int64)
     for group, one in zip(groups, sums, strict=True):
-        table = one.reshape(len(pairs), SLOTS, SLOTS, LANES)
-        parts = [table.sum(axis=2)[:, :, None], table.sum(axis=1)[:, None, :]]
-        scores = np.maximum(scores, _gains(table, parts, table.sum(axis=(1, 2), keepdims=True), group, deviations, rows_min))
-    chosen, pruned = _best(scores, _held(sums, groups), rows_min, count)
+        raw = one.reshape(len(pairs), SLOTS, SLOTS, LANES)
+        table = over_intervals(over_intervals(raw, 1), 2)
+        parts = [over_intervals(raw.sum(axis=2), 1)[:, :, None], over_intervals(raw.sum(axis=1), 1)[:, None, :]]
+        gains = _gains(table, parts, raw.sum(axis=(1, 2), keepdims=True), group, deviations, rows_min)
+        scores, held = np.maximum(scores, gains), np.maximum(held, table[..., 0])
+    chosen, pruned = _best(np.where(allowed, scores, -np.inf), np.where(allowed, held, 0), rows_min, count)
     found = []
     for flat in chosen:
         p, a, b = np.unravel_index(flat, scores.shape)
@@ -101,33 +108,30 @@ def screen_triples(
     width = len(panel.bins)
     shape = (len(beam), width, SLOTS, LANES)
     places = np.array([[part.feature for part in one] for one in beam], np.int64)
-    slots = np.array([[part.slot for part in one] for one in beam], np.int64)
+    slots = np.array([[INTERVALS[part.interval] for part in one] for one in beam], np.int64)
     work = partial(_scan, panel, groups, shape, partial(_into_refinements, places, slots))
     sums = _total(panel, work, [shape] * len(groups), progress)
-    scores = np.full(shape[:-1], -np.inf)
-    for group, one in zip(groups, sums, strict=True):
-        pair = one.sum(axis=2, keepdims=True)
-        scores = np.maximum(scores, _gains(one, [pair], pair, group, deviations, rows_min))
-    refining = np.zeros(width, np.bool_)
-    refining[list(features)] = True
+    allowed = np.stack([intervals_of(one) for one in panel.bins])[None].repeat(len(beam), axis=0)
+    allowed[:, [f for f in range(width) if f not in set(features)]] = False
     for b, one_beam in enumerate(beam):
-        allowed = refining.copy()
-        allowed[[part.feature for part in one_beam]] = False
-        scores[b, ~allowed] = -np.inf
-    chosen, pruned = _best(scores, _held(sums, groups), rows_min, len(beam) * width * SLOTS)
+        allowed[b, [part.feature for part in one_beam]] = False
+    scores, held = np.full(allowed.shape, -np.inf), np.zeros(allowed.shape, np.int64)
+    for group, one in zip(groups, sums, strict=True):
+        pair, table = one.sum(axis=2, keepdims=True), over_intervals(one, 2)
+        scores = np.maximum(scores, _gains(table, [pair], pair, group, deviations, rows_min))
+        held = np.maximum(held, table[..., 0])
+    chosen, pruned = _best(np.where(allowed, scores, -np.inf), np.where(allowed, held, 0), rows_min, allowed.size)
     found: dict[Conjunction, None] = {}
     for flat in chosen:
-        b, f, slot = np.unravel_index(flat, scores.shape)
+        b, f, interval = np.unravel_index(flat, scores.shape)
         # A triple can be reached from each of its pairs; it is one trigger.
-        found.setdefault(tuple(sorted((*beam[b], Part(int(f), int(slot))))))
+        found.setdefault(tuple(sorted((*beam[b], Part(int(f), int(interval))))))
     return Screened(tuple(found)[:count], pruned)
 
 
 def codes_of(panel: CodedPanel, part: Part) -> tuple[int, int]:
     """Return the first and last code of a part."""
-    codes = merged_range(panel.bins[part.feature], part.slot)
-    assert codes is not None, "a merged bin without codes was chosen"
-    return codes
+    return codes_of_interval(panel.bins[part.feature], part.interval)
 
 
 def _total(
@@ -184,11 +188,6 @@ def _gains(
             score = np.maximum(up, down) / SUM_UNITS * np.sqrt(independent) / deviation
             best = np.maximum(best, np.where(n >= rows_min, np.nan_to_num(score, nan=-np.inf), -np.inf))
     return best
-
-
-def _held(sums: list[Ints], groups: list[ColumnGroup]) -> Ints:
-    # Rows of each cell on its finest grid.
-    return np.asarray(np.maximum.reduce([one[..., 0] for one in sums]))
 
 
 def _best(scores: Floats, held: Ints, rows_min: int, count: int) -> tuple[Ints, int]:
