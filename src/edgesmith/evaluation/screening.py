@@ -1,8 +1,8 @@
 """Sums of conjunctions over all rows, to choose which are worth testing block by block; compiled.
 
-Bins are merged to at most eight for this, so that a pair of features has at most 81 cells; neighbors and halves are sums of those.
-One row is eight integers, a count and g of up to seven columns: one wide register, and integers add to the same bits in any
-order.
+Bins are merged to at most eight for this, so that a pair of features has at most 81 cells; neighbors and halves are sums of
+those. One row is eight integers, a count and g of up to seven columns: one wide register, and integers add to the same bits in
+any order.
 """
 
 from __future__ import annotations
