@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,8 @@ from edgesmith.cli.warm import engine_compiling
 from edgesmith.errors import DataError, InputError
 
 if TYPE_CHECKING:
+    from edgesmith.edges.discovery.result import DiscoveryResult
+    from edgesmith.edges.edge import EdgeSpec
     from edgesmith.evaluation.matrix_file import MatrixFile
     from edgesmith.features.program import Program
     from edgesmith.lake.catalog import Partition
@@ -26,6 +29,9 @@ SETS = ["stationary"]
 # Horizons the demo world has enough independent blocks for.
 HORIZONS_S = ["0.5,1,5,10"]
 LATENCIES_MS = ["50"]
+# The rest is what candidates are validated on; both parts need enough independent blocks.
+PART = 0.6
+HOURS = 12
 # Lines of a capture looked at to see what it is a capture of.
 IDENTIFY_LINES = 2_000
 
@@ -33,11 +39,11 @@ IDENTIFY_LINES = 2_000
 def demo_command(
     data: Annotated[Path | None, typer.Option("--data", help="A Binance capture instead of a simulated market.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the simulated market.")] = 1,
-    hours: Annotated[int | None, typer.Option("--hours", help="Hours to simulate; the scenario's own by default.")] = None,
+    hours: Annotated[int, typer.Option("--hours", min=1, help="Hours to simulate.")] = HOURS,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
 ) -> None:
-    """Simulate a market (or import DATA), compute features, search for edges, run a strategy, write one report."""
+    """Simulate a market (or import DATA), compute features, search for edges, validate them, run a strategy, write reports."""
     from edgesmith.strategies.baseline import Baseline
     from edgesmith.trading.report import write_report
 
@@ -51,16 +57,50 @@ def demo_command(
         state = "computed" if any(file.computed for file in files) else "already there"
         say(f"[bold]2 features[/]   {program.width} features over {rows:,} events, {state}: {files[0].path.parent.parent}")
         search = Search(partitions, program, discovery_config(HORIZONS_S, LATENCIES_MS, None, 1), runs, partitions[0].key.symbol)
-        found, _ = run_discovery(search._replace(lake=lake))
+        found, folder = run_discovery(search._replace(lake=lake, part=PART))
         show_cells(found)
         say(f"[bold]3 discovery[/]  {found.sentence}")
+        _validated(folder, found, partitions, lake, runs, say)
     config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)
     result = run_backtest(partitions, Baseline(), config, runs)
     assert result.folder is not None
     show_metrics(result.manifest)
     found.save(result.folder)
     report = write_report(result.folder, truth=truth_of(partitions))
-    say(f"[bold]4 report[/]     {report}")
+    say(f"[bold]5 report[/]     {report}")
+
+
+def _validated(
+    folder: Path, found: DiscoveryResult, partitions: list[Partition], lake: Path, runs: Path, say: Callable[[str], None]
+) -> None:
+    from edgesmith.cli.edges import open_registry
+    from edgesmith.cli.validate import Asked, run_validation, show_cards
+    from edgesmith.edges.validation.gates import Gates
+    from edgesmith.edges.validation.pipeline import ValidationConfig
+
+    if not found.counts.get("CANDIDATE"):
+        say("[bold]4 validation[/] nothing to validate: the search found no candidates")
+        return
+    truth = truth_of(partitions)
+    asked = Asked(folder, runs, lake, open_registry(None, runs), truths=None if truth is None else partial(_truth, truth))
+    # Hours instead of weeks: what a proof would ask for on real data is scaled down.
+    cards, pages = run_validation(asked, ValidationConfig(gates=Gates(days_min=1, onsets_min=100)))
+    show_cards(cards)
+    if truth is not None:
+        for card in cards:
+            say(f"  the truth about {card.spec.edge_id}: {_truth(truth, card.spec)}")
+    say(f"[bold]4 validation[/] {pages}/report.html")
+
+
+def _truth(truth: dict[str, Any], spec: EdgeSpec) -> str:
+    from edgesmith.features.text import parse_feature
+    from edgesmith.trading.report.discovery import truth_words
+
+    known = [
+        truth_words(parse_feature(bound.feature).name, bound.low, bound.high, spec.horizon_ns, truth)
+        for bound in spec.trigger.bounds
+    ]
+    return "; ".join(dict.fromkeys(known))
 
 
 def _computed(lake: Path, partitions: list[Partition], program: Program) -> list[MatrixFile]:
@@ -70,7 +110,7 @@ def _computed(lake: Path, partitions: list[Partition], program: Program) -> list
         return compute_matrix(lake, partitions, program, progress=advance)
 
 
-def _simulated(lake: Path, seed: int, hours: int | None) -> list[Partition]:
+def _simulated(lake: Path, seed: int, hours: int) -> list[Partition]:
     from edgesmith.cli.world import make_world
     from edgesmith.lake.catalog import Catalog
 

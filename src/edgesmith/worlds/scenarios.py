@@ -43,7 +43,7 @@ _SCENARIOS = (
         summary="the flow of trades is tradable over 10 s, the book is real but too small, volatility says nothing",
         symbol="DEMO1USDT",
         plants=(
-            Plant(region=_FLOW, side=1, shift_bps=0.8, probability_ratio=0.75, window_ms=4_000),
+            Plant(region=_FLOW, side=1, shift_bps=1.2, probability_ratio=0.75, window_ms=4_000),
             _book_drift(0.3),
         ),
         claims=(_FLOW_TRADABLE, _FLOW_TOO_SHORT, _BOOK_TOO_SMALL, _VOLATILITY_NOTHING),

@@ -324,6 +324,12 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
     }
 
 
+def truth_words(feature: str, lower: float | None, upper: float | None, horizon_ns: int, truth: Mapping[str, Any]) -> str:
+    """Say what a world's truth record knows of an interval of a feature at a horizon."""
+    cell = SearchCell(feature=feature, bin=0, horizon_ns=horizon_ns, latency_ns=0, side=1, verdict="", lower=lower, upper=upper)
+    return _truth_of(cell, _checked(truth, TruthRecord, "truth record"))
+
+
 def _truth_of(cell: SearchCell, truth: TruthRecord) -> str:
     # A claim counts the market's own effects too and carries a verdict, so it goes before what was merely planted.
     claims = [(claim, side) for claim in truth.claims if (side := _side_in(cell, claim.feature, claim)) is not None]
