@@ -45,7 +45,7 @@ def generated_panel(rows: int, features: int, labels: LabelSpec, workers: int | 
     def open_day(day: date) -> CodedDay:
         if day not in kept:
             # Two days at most are under work at once.
-            for old in sorted(kept)[:-2]:
+            for old in sorted(kept)[:-1]:
                 kept.pop(old, None)
             at = days.index(day)
             count = min(DAY_ROWS, rows - at * DAY_ROWS)
