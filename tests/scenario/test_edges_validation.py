@@ -61,6 +61,8 @@ def test_the_right_word_for_each(panel: CodedPanel, partitions: list[Partition])
     assert best.anchored is not None and best.anchored.same_cell_folds > 0
     assert best.findings.pbo is not None and best.findings.pbo < 0.1
     assert [point.at for point in best.latency_curve] == [0, 50 * MS, 250 * MS]
+    assert len(best.placebos) == 4 and best.findings.placebo_p is not None and best.findings.placebo_p > GATES.placebo_alpha
+    assert all(one.n > 500 and one.excess_bps is not None and abs(one.excess_bps) < 4.0 for one in best.placebos)
     assert best.evidence("data").net_low_bps == best.findings.net_low_bps
 
 

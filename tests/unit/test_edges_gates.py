@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from builders_edges import spec
+from edgesmith.edges.edge import Bound, Trigger
 from edgesmith.edges.validation.curves import break_even_fee_bps, by_day, half_lives, latency_curve, response_curve
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
+from edgesmith.edges.validation.placebos import PlaceboTest, reads_clock, smallest_p
 from edgesmith.edges.validation.sums import EdgeSums
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
@@ -36,6 +39,7 @@ GOOD: dict[str, Any] = {
     "late_low_bps": 3.0,
     "late_high_bps": 8.0,
     "mde_bps": 2.0,
+    "placebo_p": 0.4,
 }
 FADED = {"net_low_bps": -1.0, "p_net": 0.2, "late_low_bps": -6.0, "late_high_bps": 0.5, "walk_forward_low_bps": -1.0}
 # Strongest objection first; each holds together with all that come later.
@@ -82,12 +86,26 @@ def test_without_objection_it_is_validated_and_the_sentence_has_the_numbers() ->
         ({"days": 9}, Verdict.CANDIDATE),
         ({"onsets": 199}, Verdict.CANDIDATE),
         ({"pbo": None}, Verdict.CANDIDATE),
+        ({"placebo_p": 0.01}, Verdict.CANDIDATE),
+        ({"placebo_p": None}, Verdict.CANDIDATE),
         ({"p_excess": None}, Verdict.REJECT_NULL),
         ({"net_low_bps": None}, Verdict.REJECT_COST),
     ],
 )
 def test_each_gate_closes(change: dict[str, Any], expected: Verdict) -> None:
     assert verdict(**change) is expected
+
+
+def test_a_trigger_that_reads_the_clock_is_told_from_others() -> None:
+    texts = {"minute_of_day()": True, "funding_due()": True, "imbalance_ema(period=20)": False}
+    for text, clock in texts.items():
+        assert reads_clock(spec(trigger=Trigger(bounds=(Bound(feature=text, low=0.5),)))) is clock
+
+
+def test_placebos_count_together() -> None:
+    tests = [PlaceboTest(name="a", n=9, blocks=90, excess_bps=0.1, p=p) for p in (0.5, 0.02, None)]
+    assert smallest_p(tests) == pytest.approx(0.04)
+    assert smallest_p(tests[2:]) is None and smallest_p(tests[:1] * 4) == 1.0
 
 
 def test_impossible_gates_are_refused() -> None:

@@ -61,6 +61,9 @@ def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
         "regimes": _groups(card.by_regime, lambda at: f"regime {at}"),
         "walks": [_walk("everything before", card.anchored), _walk("the part before", card.rolling)],
         "lives": [_life(row.kind, row.value_ns, row.low_ns, row.high_ns) for row in card.half_lives],
+        "placebos": [
+            (one.name, formats.count(one.n), formats.bps(one.excess_bps), formats.number(one.p, 4)) for one in card.placebos
+        ],
         "ladder": _ladder(card),
         "paths": [formats.bps(value) for value in card.cpcv_path_net_bps],
         "identity": [
@@ -105,6 +108,7 @@ def _gates(card: EdgeCard, gates: Gates) -> list[tuple[str, str, str, bool | Non
         ("Without the best day", found.without_best_day_bps, 0.0, True, bps),
         ("Days with a profit", found.positive_days_ratio, gates.positive_days_min, True, lambda v: percent(v, 0)),
         ("Deflated Sharpe", found.dsr, gates.dsr_min, True, lambda v: number(v, 3)),
+        ("Placebos, smallest p", found.placebo_p, gates.placebo_alpha, True, lambda v: number(v, 4)),
         ("Trades", found.onsets, gates.onsets_min, True, formats.count),
         ("Days", found.days, gates.days_min, True, formats.count),
     ]

@@ -1,7 +1,9 @@
 """Frozen replay: the edge as it is written, traded through the real engine on data that discovery never touched.
 
 Every trade is an onset of the trigger, one position at a time, filled by the simulated venue at the latency of the spec with its
-fees, at the smallest quantity. The promise of an edge is the lower end of this estimate, never what discovery saw.
+fees, at the smallest quantity. Features are warmed up on what came before the span. A trade during which data was lost counts no
+more than a label there, and a position still open at the end is no trade. The promise of an edge is the lower end of this
+estimate, never what discovery saw.
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ EQUITY = 10_000_000.0
 
 
 class Trades(NamedTuple):
-    """Round trips in order: instant of the entry (ns), move to the side of the edge and cost, both bps of the entry price.
+    """Round trips in order: instant of the entry (ns), move to the side of the edge and fees, both bps of the entry price.
 
-    The move is between mid prices as they were paid, so half spreads are in it; the cost is the fees.
+    The move is between the prices that were paid, so both half spreads are already taken off it.
     """
 
     ts_ns: NDArray[np.int64]

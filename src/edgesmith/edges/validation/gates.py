@@ -18,6 +18,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     onsets_min, days_min : below these a steady profit stays a CANDIDATE
     latency_stress : the lower bound must stay above zero at this multiple of the latency too
     pbo_max, dsr_min, positive_days_min : bars of overfitting, deflated Sharpe ratio and share of days with a profit
+    placebo_alpha : level of the placebos together; one edge in a hundred is held back by chance
     """
 
     alpha: float = 0.05
@@ -30,6 +31,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pbo_max: float = 0.2
     dsr_min: float = 0.95
     positive_days_min: float = 0.6
+    placebo_alpha: float = 0.01
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -38,6 +40,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             ("pbo_max", 0.0, 1.0),
             ("dsr_min", 0.0, 1.0),
             ("positive_days_min", 0.0, 1.0),
+            ("placebo_alpha", 1e-3, 0.2),
         ):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} was {getattr(self, name)}, expected {low:g}..{high:g}")
@@ -47,7 +50,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers the ladder reads; None where a thing could not be measured. All bps are of trades after cost.
 
     `p_excess` and `p_net` are adjusted for the candidates carried. `early` and `late` are the first two thirds and the last third
-    of the span: (low, high) ends of 90 % intervals.
+    of the span: (low, high) ends of 90 % intervals. `placebo_p` is the smallest p of the placebos, adjusted for their number.
     """
 
     leaks: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     late_low_bps: float | None
     late_high_bps: float | None
     mde_bps: float | None
+    placebo_p: float | None
 
 
 class Judgment(msgspec.Struct, frozen=True):
@@ -189,6 +193,10 @@ def _missing(found: Findings, gates: Gates) -> str | None:
         reasons.append("too few blocks for a probability of overfitting")
     if found.walk_forward_low_bps is None:
         reasons.append("nothing was chosen in the walk forward")
+    if found.placebo_p is None:
+        reasons.append("too few blocks for placebos")
+    elif found.placebo_p <= gates.placebo_alpha:
+        reasons.append(f"it shows in a placebo too (p = {_number(found.placebo_p)})")
     if not reasons:
         return None
     return f"it keeps {_bps(found.net_bps)}, at least {_bps(found.net_low_bps)}; not proven yet: {', '.join(reasons)}"

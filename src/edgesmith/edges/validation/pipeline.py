@@ -30,6 +30,7 @@ from edgesmith.edges.validation.curves import (
 )
 from edgesmith.edges.validation.frozen import Frozen, Trades, frozen_replay
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
+from edgesmith.edges.validation.placebos import PlaceboTest, Tested, placebo_tests, smallest_p
 from edgesmith.edges.validation.refit import (
     Combinatorial,
     WalkForward,
@@ -91,6 +92,7 @@ class _Tests(NamedTuple):
     p_excess: float
     p_net: float
     mde_bps: float | None
+    placebos: tuple[PlaceboTest, ...]
 
 
 class _Splits(NamedTuple):
@@ -130,9 +132,16 @@ def validate(
     report("replaying", len(specs), len(specs))
     excess = _excess_tests(measured, config)
     net = _net_tests(measured, config)
+    placebos = placebo_tests(
+        [Tested(one.spec, one.own.block_ns) for one in measured],
+        panel,
+        blocks_min=config.gates.blocks_min,
+        flips=config.flips,
+        seed=config.seed,
+    )
     cards = []
     for i, one in enumerate(measured):
-        tests = _Tests(float(excess.p_family[i]), float(net.p_family[i]), _mde(one, excess, config))
+        tests = _Tests(float(excess.p_family[i]), float(net.p_family[i]), _mde(one, excess, config), placebos[i])
         cards.append(_card(one, tests, panel, config, trials, leaks(one.spec)))
     return cards
 
@@ -268,6 +277,7 @@ def _findings(
         late_low_bps=finite(late.low),
         late_high_bps=finite(late.high),
         mde_bps=tests.mde_bps,
+        placebo_p=smallest_p(tests.placebos),
     )
 
 
@@ -308,6 +318,7 @@ def _card(
         by_hour=by_hour(one.own, one.column, spec.side, seed=seed),
         by_regime=one.regimes,
         half_lives=tuple(HalfLifeRow(name, *life) for name, life in lives.items()),
+        placebos=tests.placebos,
     )
 
 

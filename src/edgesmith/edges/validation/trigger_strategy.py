@@ -2,7 +2,8 @@
 
 Decisions are made where discovery made them, at the instants of the spec's grid, from what had been received by then. It enters
 at an onset, the first grid instant at which every bound holds after one at which some did not, and leaves when the horizon is
-over, counted from the decision, or earlier if the exit of the spec says so.
+over, counted from the decision, or earlier if the exit of the spec says so. Nothing is entered before `begin_ns`, when features
+are still warming up, nor on a state that is older than the spec's gap.
 """
 
 from __future__ import annotations
@@ -13,26 +14,29 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from edgesmith.domain.events import Stream
+from edgesmith.domain.events import KIND_BBO, Stream
 from edgesmith.edges.edge import BOUNDS_MAX, EdgeSpec
 from edgesmith.errors import InputError
 from edgesmith.features.text import parse_feature
 from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
 
-# Places in view.params: eight numbers, then low, high and missing of every bound.
-COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, REGIMES, FIRST_BOUND, BOUND_WIDTH = 0, 1, 2, 3, 4, 5, 6, 7, 8, 3
-# Places in view.memory: the trigger after the last event and at the last grid instant, that instant's number, and of the trade
-# its decision in whole seconds and the rest, its entry price and the volatility then.
+# Places in view.params: ten numbers, then low, high and missing of every bound.
+COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, REGIMES, BEGIN_INDEX, GAP_NS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+FIRST_BOUND, BOUND_WIDTH = 10, 3
+# Places in view.memory: the trigger after the last event and at the last grid instant, that instant's number, of the trade its
+# decision in whole seconds and the rest, its entry price and the volatility then, and the last quote's time in the same two.
 ON, ON_AT_GRID, GRID_INDEX, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5, 6, 7
+QUOTED_S, QUOTED_NS = 8, 9
 NS_PER_S = 1_000_000_000
 VOLATILITY = ("volatility", {"window": 100})
 
 
 class TriggerConfig(StrategyConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An edge to trade and the quantity of each trade, in base units."""
+    """An edge to trade, the quantity of each trade (contracts of inverse ones), and the first instant a decision may be of."""
 
     spec: EdgeSpec
     qty: Annotated[float, Meta(gt=0.0)]
+    begin_ns: int = 0
 
 
 class TriggerStrategy(CompiledStrategy):
@@ -75,6 +79,8 @@ class TriggerStrategy(CompiledStrategy):
             float(spec.grid_ns),
             # Bit k stands for regime k; 0 is any.
             float(sum(1 << regime for regime in spec.trigger.regimes or ())),
+            float(-(-self.config.begin_ns // spec.grid_ns)),
+            float(spec.gap_ns),
         ]
         for bound in spec.trigger.bounds:
             low = -math.inf if bound.low is None else bound.low
@@ -89,8 +95,16 @@ class TriggerStrategy(CompiledStrategy):
         grid_index = view.ts // int(view.params[GRID_NS])
         # What held after the event before this one held at every grid instant in between.
         onset = False
-        if grid_index > view.memory[GRID_INDEX]:
-            onset = view.memory[ON] > 0.0 and view.memory[ON_AT_GRID] == 0.0
+        quiet_ns = (view.ts // NS_PER_S - view.memory[QUOTED_S]) * NS_PER_S + (view.ts % NS_PER_S - view.memory[QUOTED_NS])
+        if view.kind == KIND_BBO:
+            view.memory[QUOTED_S] = view.ts // NS_PER_S
+            view.memory[QUOTED_NS] = view.ts % NS_PER_S
+        if quiet_ns > view.params[GAP_NS]:
+            # At the start and after lost data nobody saw the trigger begin: it must be seen off first.
+            view.memory[ON_AT_GRID] = 1.0
+            view.memory[GRID_INDEX] = grid_index
+        elif grid_index > view.memory[GRID_INDEX]:
+            onset = view.memory[ON] > 0.0 and view.memory[ON_AT_GRID] == 0.0 and grid_index >= view.params[BEGIN_INDEX]
             view.memory[ON_AT_GRID] = view.memory[ON]
             view.memory[GRID_INDEX] = grid_index
         on = 1.0
