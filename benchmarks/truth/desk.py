@@ -20,12 +20,23 @@ from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.labels import LabelSpec
 from edgesmith.evaluation.sources import LakeSource, instrument_index
-from edgesmith.features.catalog import feature_set
+from edgesmith.features.catalog import feature, feature_set
+from edgesmith.features.operator import FeatureSpec
 from edgesmith.features.program import Program
 from edgesmith.lake.catalog import Catalog, Partition
 from edgesmith.trading.backtest import instruments_of
 
 FEATURES = "stationary"
+# What a chimera's sizes and sides say, which belong to another market than its prices. Features of prices are not null there:
+# they know this market's own memory, and in one that drifts the quiet moments do not drift as much as the busy ones.
+FOREIGN: tuple[tuple[str, dict[str, float]], ...] = (
+    *(("imbalance_ema", {"period": period}) for period in (5, 20, 100)),
+    *(("trade_flow_imbalance", {"half_life_ns": seconds * NS_PER_S}) for seconds in (1, 10, 60)),
+    *(("trade_sign_memory", {"half_life_ns": seconds * NS_PER_S}) for seconds in (1, 10)),
+    ("queue_imbalance", {}),
+    ("liquidity_pressure", {}),
+    ("imbalance_acceleration", {}),
+)
 # Blocks of a minute for a horizon of up to 3 s: an hour has enough of them.
 QUICK = DiscoveryConfig(
     horizons_ns=(NS_PER_S // 2, NS_PER_S, 2 * NS_PER_S), latencies_ns=(0, 50 * NS_PER_MS), flips=1_999, depth=1
@@ -93,15 +104,20 @@ class CutSource(LakeSource):
 
 
 @contextmanager
-def desk_of(name: str, seed: int, hours: int) -> Iterator[Desk]:
-    """Make a world in a lake of its own, and take it away afterwards."""
+def desk_of(name: str, seed: int, hours: int, *, foreign: bool = False) -> Iterator[Desk]:
+    """Make a world in a lake of its own, and take it away afterwards; `foreign` searches FOREIGN instead of FEATURES."""
     with tempfile.TemporaryDirectory(prefix="edgesmith-truth-") as folder:
         root = Path(folder)
         written = make_world(name, seed=seed, root=root, hours=hours, workers=1)
         partitions = Catalog(root).partitions(symbol=written.instrument.symbol)
         source = LakeSource(partitions)
         instrument = instruments_of(partitions, source.instruments)[0]
-        yield Desk(tuple(partitions), source, instrument, Program(feature_set(FEATURES)))
+        specs = feature_set(FEATURES) if not foreign else [_named(name, params) for name, params in FOREIGN]
+        yield Desk(tuple(partitions), source, instrument, Program(specs))
+
+
+def _named(name: str, params: dict[str, float]) -> FeatureSpec:
+    return feature(name, **params).named("_".join([name, *(f"{value:g}" for value in params.values())]).replace("+", ""))
 
 
 def with_fees(config: DiscoveryConfig, fee_bps: float) -> DiscoveryConfig:

@@ -44,7 +44,7 @@ class NullRow(msgspec.Struct, frozen=True, kw_only=True):
 def null_row(job: tuple[str, int]) -> NullRow | None:
     """Search one hour of a null world; None where no cell could be tested."""
     name, seed = job
-    with desk_of(name, seed, 1) as desk:
+    with desk_of(name, seed, 1, foreign=True) as desk:
         result = desk.search(QUICK)
         tested = [cell for cell in result.cells if cell.p_cell is not None and cell.bin != MISSING]
         if not tested:
