@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from builders_edges import spec
 from edgesmith.cli.world import make_world
+from edgesmith.domain.instruments import ContractKind
 from edgesmith.edges.edge import Bound, EdgeSpec, Trigger
+from edgesmith.edges.validation import frozen
 from edgesmith.edges.validation.frozen import frozen_replay
 from edgesmith.edges.validation.gates import Gates
 from edgesmith.edges.validation.pipeline import ValidationConfig, validate
@@ -107,9 +110,50 @@ def test_the_replay_trades_exactly_the_onsets_on_the_grid(partitions: list[Parti
     assert (lag >= one.latency_ns).mean() > 0.99 and (lag < one.latency_ns + 50 * MS).mean() > 0.99
 
 
+def test_features_are_warm_when_the_span_begins(partitions: list[Partition]) -> None:
+    first_ns, last_ns = LakeSource(partitions).span(0)
+    absent = edge(1, None, None, trigger=Trigger(bounds=(Bound(feature=FEATURE, missing=True),)))
+    later = frozen_replay(partitions, absent, block_ns=60 * S, seed=1, start_ns=(first_ns + last_ns) // 2)
+    assert len(later.trades.ts_ns) == 0
+    one = edge(1, 0.93, None)
+    whole = frozen_replay(partitions, one, block_ns=60 * S, seed=1).trades.ts_ns
+    # Where nothing is held, so that the same onsets are free to be traded.
+    free_ns = int(whole[np.flatnonzero(np.diff(whole) > 30 * S)[5]]) + 20 * S
+    part = frozen_replay(partitions, one, block_ns=60 * S, seed=1, start_ns=free_ns).trades.ts_ns
+    assert np.array_equal(part, whole[whole > free_ns])
+
+
+def test_no_trade_lies_over_lost_data(partitions: list[Partition]) -> None:
+    quotes = np.concatenate([events["ts_recv"][events["kind"] == 0] for events in Replay(partitions).batches()])
+    # A few hundred times without quotes stand for lost data.
+    one = edge(1, 0.93, None, gap_ns=int(np.sort(np.diff(quotes))[-300]))
+    quiet = np.flatnonzero(np.diff(quotes) > one.gap_ns)
+    all_of_them = frozen_replay(partitions, edge(1, 0.93, None), block_ns=60 * S, seed=1).trades.ts_ns
+    kept = frozen_replay(partitions, one, block_ns=60 * S, seed=1).trades.ts_ns
+    assert 0 < len(kept) < len(all_of_them)
+    for at in kept.tolist():
+        assert not ((quotes[quiet + 1] > at - one.latency_ns) & (quotes[quiet] < at - one.latency_ns + one.horizon_ns)).any()
+
+
+def test_an_effect_the_other_way_is_none_of_the_edge(panel: CodedPanel, partitions: list[Partition]) -> None:
+    """Trap T12: drift sold as an edge; buying at the worst moments of a rising day pays too."""
+    (card,) = validate([edge(-1, 0.93, None)], panel, partitions, ValidationConfig(gates=GATES), trials=1)
+    assert card.verdict is Verdict.REJECT_NULL and card.findings.p_excess == 1.0
+
+
+def test_a_spot_market_cannot_be_sold_short(partitions: list[Partition], monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = frozen.instruments_of(partitions, [("simulated", "P1X16USDT")])
+    spot = msgspec.structs.replace(found, kind=ContractKind.SPOT)
+    monkeypatch.setattr(frozen, "instruments_of", lambda *_: [spot])
+    with pytest.raises(InputError, match="sells only what is held"):
+        frozen_replay(partitions, edge(-1, None, -0.93), block_ns=60 * S, seed=1)
+
+
 def test_what_cannot_be_replayed_is_refused(panel: CodedPanel, partitions: list[Partition]) -> None:
     with pytest.raises(InputError, match="only taker edges"):
         frozen_replay(partitions, edge(1, 0.93, None, entry="maker_touch"), block_ns=60 * S, seed=1)
+    with pytest.raises(InputError, match="of which no data was given"):
+        frozen_replay(partitions, edge(1, 0.93, None, symbol="OTHERUSDT"), block_ns=60 * S, seed=1)
     with pytest.raises(InputError, match="no edge was given"):
         validate([], panel, partitions, ValidationConfig(), trials=0)
     with pytest.raises(InputError, match="panel lacks its latency"):

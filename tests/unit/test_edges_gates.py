@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
     "cost_bps": 10.0,
     "net_bps": 6.0,
     "net_low_bps": 4.0,
+    "stressed_latency_ns": 100_000_000,
     "stressed_net_low_bps": 2.0,
     "break_even_fee_bps": 7.0,
     "walk_forward_low_bps": 3.0,
@@ -90,6 +91,12 @@ def test_without_objection_it_is_validated_and_the_sentence_has_the_numbers() ->
         ({"placebo_p": None}, Verdict.CANDIDATE),
         ({"p_excess": None}, Verdict.REJECT_NULL),
         ({"net_low_bps": None}, Verdict.REJECT_COST),
+        # Nothing was traded late, so nobody knows.
+        ({"stressed_net_low_bps": None}, Verdict.REJECT_COST),
+        # It always lost and now loses more: nothing faded that was there.
+        (FADED | {"early_low_bps": -2.0, "late_high_bps": -3.0}, Verdict.REJECT_COST),
+        # The last third has too few blocks to bound its loss from below.
+        (FADED | {"late_low_bps": None}, Verdict.REJECT_DECAYED),
     ],
 )
 def test_each_gate_closes(change: dict[str, Any], expected: Verdict) -> None:
@@ -106,6 +113,11 @@ def test_placebos_count_together() -> None:
     tests = [PlaceboTest(name="a", n=9, blocks=90, excess_bps=0.1, p=p) for p in (0.5, 0.02, None)]
     assert smallest_p(tests) == pytest.approx(0.04)
     assert smallest_p(tests[2:]) is None and smallest_p(tests[:1] * 4) == 1.0
+
+
+def test_an_edge_that_needs_no_time_to_act_is_asked_what_a_few_milliseconds_cost() -> None:
+    assert Gates().stressed_ns(0) == 10_000_000
+    assert Gates().stressed_ns(50_000_000) == 100_000_000
 
 
 def test_impossible_gates_are_refused() -> None:
@@ -141,7 +153,8 @@ def test_curves_follow_what_was_planted(side: int) -> None:
     days = by_day(found, found.column(0, 5_000_000_000), side, seed=1)
     assert len(days) == 2 and sum(point.n for point in days) == found.rows(0).sum()
     lives = half_lives([found], 0, 5_000_000_000, side, seed=1)
-    assert lives["latency"].value_ns == pytest.approx(100e6, rel=0.25)
+    # 12 bps fall to 8, so that 4 of 8 are left after cost.
+    assert lives["latency"].value_ns == pytest.approx(100e6 * np.log2(1.5), rel=0.25)
     assert not lives["calendar"].identified
 
 

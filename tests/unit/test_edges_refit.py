@@ -52,6 +52,8 @@ def test_a_fold_where_nothing_paid_trades_nothing() -> None:
     found = walk_forward(grid(1, cost_bps=50.0), anchored(axis(), 5), side=1, own_cell=3, seed=1)
     assert all(one.cell == -1 and one.rows.sum() == 0.0 for one in found.folds)
     assert np.isnan(found.net_bps.mean)
+    # An edge over several bins has no cell of its own: -1 is not the nothing that was chosen.
+    assert walk_forward(grid(1, cost_bps=50.0), anchored(axis(), 5), side=1, own_cell=-1, seed=1).same_cell_folds == 0
 
 
 def test_the_choice_reads_training_blocks_only() -> None:

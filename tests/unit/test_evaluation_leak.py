@@ -60,7 +60,7 @@ def test_the_slope_of_price_on_volume_is_found(slope_bps: float) -> None:
 
 
 def test_capacity_halves_where_impact_doubles() -> None:
-    one = capacity(6.0, Interval(2.0, 1.5, 2.5), displayed_qty=100.0, price=50.0)
+    one = capacity(6.0, Interval(2.0, 1.5, 2.5), displayed_qty=100.0, unit_value=50.0)
     assert one == (1.5, 1.5, 75.0)
     assert capacity(6.0, Interval(4.0, 3.0, 5.0), 100.0, 50.0).best_qty == 0.75
     assert capacity(6.0, Interval(0.1, 0.05, 0.2), 100.0, 50.0) == (30.0, 10.0, 500.0)

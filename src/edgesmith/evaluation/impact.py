@@ -22,7 +22,7 @@ SIZE_BINS, SIZE_STEP = 4_096, 0.02
 
 
 class Capacity(NamedTuple):
-    """What size an edge carries; in base quantity and its notional in quote currency at the price given.
+    """What size an edge carries; in the market's quantity and its notional at the value of a unit that was given.
 
     `best_qty` earns most: net(q) = edge - slope q, so q = edge / (2 slope). `capped_qty` is that, or a tenth of the median size
     displayed at entry where that is less. None where the slope cannot be told from zero.
@@ -100,12 +100,21 @@ class ImpactMeter:
         return mean_interval(sums[:, 1], sums[:, 0], seed=seed)
 
 
-def capacity(edge_bps: float, slope_bps: Interval, displayed_qty: float, price: float) -> Capacity:
-    """Return the size that earns most; `edge_bps` is the net result of a small trade, `displayed_qty` that at the touch."""
+def capacity(edge_bps: float, slope_bps: Interval, displayed_qty: float, unit_value: float) -> Capacity:
+    """Return the size that earns most; `edge_bps` is the net result of a small trade, `displayed_qty` that at the touch.
+
+    `unit_value` is what one unit of quantity is worth: the price, or the value of an inverse contract.
+    """
     tenth = displayed_qty / 10.0
     if edge_bps <= 0.0:
         return Capacity(0.0, 0.0, 0.0)
     if not slope_bps.low > 0.0:
-        return Capacity(None, tenth, tenth * price)
+        return Capacity(None, tenth, tenth * unit_value)
     best = edge_bps / (2.0 * slope_bps.mean)
-    return Capacity(best, min(best, tenth), min(best, tenth) * price)
+    return Capacity(best, min(best, tenth), min(best, tenth) * unit_value)
+
+
+def kept_bps(edge_bps: float, slope_bps: Interval, qty: float) -> float:
+    """Return what a trade of `qty` keeps of the net result of a small one; a slope that is not known takes nothing."""
+    slope = slope_bps.mean if slope_bps.mean > 0.0 else 0.0
+    return edge_bps - slope * qty

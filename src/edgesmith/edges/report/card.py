@@ -83,7 +83,7 @@ def _headline(card: EdgeCard) -> list[tuple[str, str, str]]:
     low = formats.bps(found.net_low_bps)
     return [
         ("Net per trade", formats.bps(found.net_bps), f"at least {low} with 95 % confidence"),
-        ("Gross, cost", formats.bps(found.gross_bps), f"fees {formats.bps(found.cost_bps, signed=False)}"),
+        ("Move, cost", formats.bps(found.gross_bps), f"{formats.bps(found.cost_bps, signed=False)} of spread and fees"),
         ("Break-even fee", formats.bps(found.break_even_fee_bps), "a side, at the lower end"),
         ("Trades a day", formats.number(card.trades_per_day, 1), f"{formats.percent(card.hit_ratio, 0)} with a profit"),
         ("Capacity", formats.money(card.capacity_usd, "USD"), "notional that earns most, capped"),
@@ -95,14 +95,17 @@ def _gates(card: EdgeCard, gates: Gates) -> list[tuple[str, str, str, bool | Non
     found = card.findings
 
     def passed(value: float | None, bar: float, *, above: bool) -> bool | None:
-        return None if value is None else (value >= bar if above else value <= bar)
+        if value is None:
+            return None
+        # What must be above zero is not at zero.
+        return value > bar if above and bar == 0.0 else value >= bar if above else value <= bar
 
     number, percent, bps = formats.number, formats.percent, formats.bps
     rows: list[tuple[str, float | None, float, bool, Any]] = [
         ("Differs from other times, p", found.p_excess, gates.alpha, False, lambda v: number(v, 4)),
         ("No profit, p", found.p_net, gates.alpha, False, lambda v: number(v, 4)),
         ("Net, lower end", found.net_low_bps, 0.0, True, bps),
-        (f"Net at {gates.latency_stress:g} x latency, lower end", found.stressed_net_low_bps, 0.0, True, bps),
+        (f"Net {formats.duration(found.stressed_latency_ns)} late, lower end", found.stressed_net_low_bps, 0.0, True, bps),
         ("Walk forward, lower end", found.walk_forward_low_bps, 0.0, True, bps),
         ("Probability of overfitting", found.pbo, gates.pbo_max, False, number),
         ("Without the best day", found.without_best_day_bps, 0.0, True, bps),
@@ -113,9 +116,15 @@ def _gates(card: EdgeCard, gates: Gates) -> list[tuple[str, str, str, bool | Non
         ("Days", found.days, gates.days_min, True, formats.count),
     ]
     return [
-        (name, show(value), f"{'at least' if above else 'at most'} {show(bar)}", passed(value, bar, above=above))
+        (name, show(value), _asked(show(bar), bar, above), passed(value, bar, above=above))
         for name, value, bar, above, show in rows
     ]
+
+
+def _asked(bar: str, value: float, above: bool) -> str:
+    if value == 0.0:
+        return f"above {bar}"
+    return f"{'at least' if above else 'at most'} {bar}"
 
 
 def _groups(points: tuple[Point, ...], name: Any) -> dict[str, Any] | None:

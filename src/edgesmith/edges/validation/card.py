@@ -49,7 +49,7 @@ class EdgeCard(msgspec.Struct, frozen=True, kw_only=True):
     hit_ratio: float | None
     trades_per_day: float
     capacity_qty: float | None
-    capacity_usd: float
+    capacity_usd: float | None
     net_low_usd_per_day: float | None
     sharpe_daily: float | None
     psr: float | None

@@ -72,7 +72,7 @@ def half_lives(groups: Sequence[EdgeSums], latency_ns: int, horizon_ns: int, sid
     column = own.column(latency_ns, horizon_ns)
     latencies = [place for place, (_, one) in enumerate(own.columns) if one == horizon_ns]
     at_ns = np.array([own.columns[place][0] for place in latencies], np.int64)
-    by_latency = side * own.cell[:, latencies, G]
+    by_latency = side * own.cell[:, latencies, G] - own.cell[:, latencies, C]
     days = own.keys * own.block_ns // NS_PER_DAY
     return {
         "response": _response(groups, latency_ns, side, seed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from edgesmith.domain.units import NS_PER_MS, format_duration_ns
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 
@@ -16,7 +17,8 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     alpha : level of the family-wise test over the candidates carried, and of "no profit"
     blocks_min, blocks_effective_min, onsets_testable : below any of these nothing can be said
     onsets_min, days_min : below these a steady profit stays a CANDIDATE
-    latency_stress : the lower bound must stay above zero at this multiple of the latency too
+    latency_stress, latency_stress_min_ns : the lower bound must stay above zero at this multiple of the latency too, and at
+        least this late: nobody acts in no time
     pbo_max, dsr_min, positive_days_min : bars of overfitting, deflated Sharpe ratio and share of days with a profit
     placebo_alpha : level of the placebos together; one edge in a hundred is held back by chance
     """
@@ -28,6 +30,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     onsets_min: int = 200
     days_min: int = 10
     latency_stress: float = 2.0
+    latency_stress_min_ns: int = 10 * NS_PER_MS
     pbo_max: float = 0.2
     dsr_min: float = 0.95
     positive_days_min: float = 0.6
@@ -44,6 +47,10 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} was {getattr(self, name)}, expected {low:g}..{high:g}")
+
+    def stressed_ns(self, latency_ns: int) -> int:
+        """Return the latency an edge of `latency_ns` must also survive."""
+        return max(round(latency_ns * self.latency_stress), self.latency_stress_min_ns)
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +71,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     cost_bps: float | None
     net_bps: float | None
     net_low_bps: float | None
+    stressed_latency_ns: int
     stressed_net_low_bps: float | None
     break_even_fee_bps: float | None
     walk_forward_low_bps: float | None
@@ -107,10 +115,11 @@ def judge_findings(found: Findings, gates: Gates) -> Judgment:
 
 
 def is_decayed(found: Findings) -> bool:
-    """Tell whether the last third is surely worse than the first two, and no longer surely pays."""
-    if found.early_low_bps is None or found.late_high_bps is None or found.late_low_bps is None:
+    """Tell whether the first two thirds surely paid, and the last is surely worse and no longer surely pays."""
+    if found.early_low_bps is None or found.late_high_bps is None:
         return False
-    return found.late_high_bps < found.early_low_bps and found.late_low_bps <= 0.0
+    # A lower end that is not known is below any number.
+    return 0.0 < found.early_low_bps > found.late_high_bps and (found.late_low_bps is None or found.late_low_bps <= 0.0)
 
 
 def _leak(found: Findings) -> str | None:
@@ -147,10 +156,10 @@ def _costs(found: Findings, gates: Gates) -> str | None:
             f"bound of {_bps(found.net_low_bps)} (no profit: p = {_number(found.p_net)}); fees of "
             f"{_bps(found.break_even_fee_bps)} a side would break even"
         )
-    if not is_decayed(found) and found.stressed_net_low_bps is not None and found.stressed_net_low_bps <= 0.0:
+    if not is_decayed(found) and not (found.stressed_net_low_bps is not None and found.stressed_net_low_bps > 0.0):
         return (
-            f"at {gates.latency_stress:g} times the latency the lower bound is {_bps(found.stressed_net_low_bps)}, "
-            f"from {_bps(found.net_low_bps)}"
+            f"entered {format_duration_ns(found.stressed_latency_ns)} after the decision the lower bound is "
+            f"{_bps(found.stressed_net_low_bps)}, from {_bps(found.net_low_bps)}"
         )
     return None
 

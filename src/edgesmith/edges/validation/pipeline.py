@@ -38,7 +38,7 @@ from edgesmith.edges.validation.refit import (
     grid_overfitting,
     walk_forward,
 )
-from edgesmith.edges.validation.sums import EdgeSums, edge_sums, grid_of
+from edgesmith.edges.validation.sums import EdgeSums, edge_sums, grid_of, within_regimes
 from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedPanel
 from edgesmith.evaluation.intervals import Interval, mean_interval
@@ -141,7 +141,8 @@ def validate(
     )
     cards = []
     for i, one in enumerate(measured):
-        tests = _Tests(float(excess.p_family[i]), float(net.p_family[i]), _mde(one, excess, config), placebos[i])
+        p_excess = _p_same_side(one, float(excess.p_family[i]))
+        tests = _Tests(p_excess, float(net.p_family[i]), _mde(one, excess, config), placebos[i])
         cards.append(_card(one, tests, panel, config, trials, leaks(one.spec)))
     return cards
 
@@ -162,8 +163,7 @@ def _measure(
     if own is None:
         raise InputError(f"edge {spec.edge_id}: the panel lacks its latency and horizon; code the panel with them")
     features = [bound.feature for bound in spec.trigger.bounds]
-    found = panel.grid_sums(features, block_ns=own.block_ns, columns=[pair])
-    later_ns = round(spec.latency_ns * config.gates.latency_stress)
+    found = within_regimes(panel, spec.trigger.regimes).grid_sums(features, block_ns=own.block_ns, columns=[pair])
     replayed = partial(
         frozen_replay, partitions, spec, block_ns=own.block_ns, seed=config.seed, start_ns=panel.first_ns, end_ns=panel.last_ns
     )
@@ -175,7 +175,7 @@ def _measure(
         grid=grid_of(found, *pair),
         own_cell=_place(spec, panel),
         frozen=replayed(),
-        stressed=replayed(latency_ns=later_ns),
+        stressed=replayed(latency_ns=config.gates.stressed_ns(spec.latency_ns)),
         regimes=_by_regime(spec, panel, own.block_ns, config.seed),
     )
 
@@ -201,6 +201,11 @@ def _by_regime(spec: EdgeSpec, panel: CodedPanel, block_ns: int, seed: int) -> t
     found = panel.trigger_sums(triggers, block_ns=block_ns, columns=[pair])
     points = [latency_curve(edge_sums(one), spec.horizon_ns, spec.side, seed=seed)[0] for one in found]
     return tuple(msgspec.structs.replace(point, at=regime) for regime, point in zip(regimes, points, strict=True))
+
+
+def _p_same_side(one: _Measured, p: float) -> float:
+    # An effect the other way is none of this edge, however sure: on a day that only rises, buying at the worst moments pays.
+    return p if one.spec.side * float(one.own.excess_of(one.column).excess[0]) > 0.0 else 1.0
 
 
 def _excess_tests(measured: Sequence[_Measured], config: ValidationConfig) -> FlipResult:
@@ -262,10 +267,11 @@ def _findings(
         blocks_effective=float(influence.blocks_effective[0]),
         p_excess=tests.p_excess,
         p_net=tests.p_net,
-        gross_bps=_mean(frozen.trades.gross_bps),
-        cost_bps=_mean(frozen.trades.fees_bps),
+        gross_bps=_plus(_mean(frozen.trades.gross_bps), frozen.spread_bps),
+        cost_bps=_plus(_mean(frozen.trades.fees_bps), frozen.spread_bps),
         net_bps=finite(frozen.net_bps.mean),
         net_low_bps=net_low,
+        stressed_latency_ns=config.gates.stressed_ns(spec.latency_ns),
         stressed_net_low_bps=finite(one.stressed.net_bps.low),
         break_even_fee_bps=None if net_low is None else break_even_fee_bps(net_low, spec.fee_in_bps, spec.fee_out_bps),
         walk_forward_low_bps=None if splits.walks is None else finite(splits.walks[0].net_bps.low),
@@ -289,7 +295,7 @@ def _card(
     found = _findings(one, splits, tests, panel, config, trials, leaks)
     judged = judge_findings(found, config.gates)
     lives = half_lives(one.groups, spec.latency_ns, spec.horizon_ns, spec.side, seed=seed)
-    usd = min(frozen.capacity.notional, config.capacity_usd_max)
+    usd = None if frozen.unit_usd is None else min(frozen.capacity.notional, config.capacity_usd_max)
     series, walks, paths, low = splits.series, splits.walks, splits.paths, found.net_low_bps
     return EdgeCard(
         spec=spec,
@@ -304,7 +310,7 @@ def _card(
         trades_per_day=frozen.trades_per_day,
         capacity_qty=frozen.capacity.best_qty,
         capacity_usd=usd,
-        net_low_usd_per_day=None if low is None else low * 1e-4 * usd * frozen.trades_per_day,
+        net_low_usd_per_day=None if low is None else frozen.usd_per_day(low, config.capacity_usd_max),
         sharpe_daily=None if series is None else series.sharpe * math.sqrt(NS_PER_DAY / series.length_ns),
         psr=None if series is None else probabilistic_sharpe(series),
         track_record_min_days=None if series is None else finite(track_record_min_blocks(series) * series.length_ns / NS_PER_DAY),
@@ -362,3 +368,7 @@ def _thirds(trades: Trades, panel: CodedPanel, block_ns: int, seed: int) -> tupl
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def _plus(value: float | None, more: float) -> float | None:
+    return None if value is None else value + more

@@ -85,7 +85,7 @@ def walk_forward(grid: Floats, folds: Sequence[Fold], *, side: int, own_cell: in
         outcomes,
         mean_interval(pooled_rows, pooled_net, seed=seed),
         sum(bool(one.net.sum() > 0) for one in outcomes),
-        sum(one.cell == own_cell for one in outcomes),
+        sum(one.cell == own_cell >= 0 for one in outcomes),
     )
 
 
