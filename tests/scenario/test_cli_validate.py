@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from builders_edges import evidence, spec
 from edgesmith.cli.app import run
+from edgesmith.edges.registry import EdgeRegistry, sqlite_url
+from edgesmith.edges.trials import LEDGER_NAME, TrialLedger
 
 SYMBOL = "P1X16USDT"
 
@@ -56,3 +59,32 @@ def test_unknown_runs_and_edges_are_one_line(desk: tuple[Path, str], capsys: pyt
     assert "expected a discovery run" in capsys.readouterr().err
     assert run(words(desk, "--edge", "edge_nothing")) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_validations_of_the_same_data_share_one_level_of_error(desk: tuple[Path, str]) -> None:
+    root, _ = desk
+    ledger = TrialLedger(root / "runs" / LEDGER_NAME)
+    before = [one for one in ledger.records() if one.kind == "validation"]
+    assert run(words(desk, "--top", "1")) == 0
+    after = [one for one in ledger.records() if one.kind == "validation"]
+    assert len(after) == len(before) + 1
+    assert all(one.level is not None and one.level < 0.05 for one in after)
+    looks = [one for one in ledger.account(after[-1].data).looks if one.record.kind == "validation"]
+    assert all(one.p is not None for one in looks)
+
+
+def test_an_edge_of_another_search_is_refused(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    root, _ = desk
+    strangers = [spec(), spec(symbol=SYMBOL), spec(symbol=SYMBOL, entry="maker_touch")]
+    EdgeRegistry(sqlite_url(root / "runs")).record([(one, evidence(one.edge_id)) for one in strangers])
+    for one in strangers:
+        assert run(words(desk, "--edge", one.edge_id)) == 2
+        assert "is not of this search" in capsys.readouterr().err
+
+
+def test_a_lake_without_the_symbol_is_one_line(
+    desk: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root, found = desk
+    assert run(["validate", found, "--lake", str(tmp_path), "--runs", str(root / "runs")]) == 2
+    assert "name its lake with --lake" in capsys.readouterr().err

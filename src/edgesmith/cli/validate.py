@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -23,12 +24,14 @@ from edgesmith.cli.selection import (
     days_of,
 )
 from edgesmith.domain.units import NS_PER_DAY, format_ns
-from edgesmith.errors import InputError
+from edgesmith.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from edgesmith.domain.instruments import Instrument
     from edgesmith.edges.discovery.result import DiscoveryResult
     from edgesmith.edges.edge import EdgeSpec
     from edgesmith.edges.registry import EdgeRegistry
+    from edgesmith.edges.trials import TrialRecord
     from edgesmith.edges.validation.card import EdgeCard
     from edgesmith.edges.validation.pipeline import ValidationConfig
     from edgesmith.evaluation.coded import CodedPanel
@@ -38,8 +41,9 @@ if TYPE_CHECKING:
 CARDS_NAME = "validation.json"
 TOP = 20
 TRIAL_KIND = "validation"
-# Events of the validated span whose future is taken away to see whether a feature knew it.
-LEAK_EVENTS, LEAK_CUTS = 20_000, 3
+# Events of the validated span whose future is taken away to see whether a feature knew it: as many as it takes until every
+# feature has values, up to the most that fit in memory easily.
+LEAK_EVENTS_MAX, LEAK_CUTS = 1_000_000, 3
 
 
 def validate_command(
@@ -109,26 +113,35 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
     from edgesmith.edges.discovery.result import load_result
     from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
     from edgesmith.edges.validation.pipeline import validate
+    from edgesmith.evaluation.coded import WARMUP_NS
     from edgesmith.evaluation.sources import LakeSource, instrument_index
     from edgesmith.lake.catalog import Catalog
+    from edgesmith.trading.backtest import instruments_of
 
     result = load_result(asked.folder)
-    specs = _candidates(asked, result)
     venue, symbol = result.instrument.split(":", 1)
+    partitions = Catalog(asked.lake).partitions(venue, None, symbol)
+    if not partitions:
+        raise InputError(f"lake {asked.lake} has no {result.instrument}, which the search was in; name its lake with --lake")
+    (instrument,) = instruments_of(partitions, [(venue, symbol)])
+    specs = _candidates(asked, result, instrument)
     program, used_bins = _program(specs, result, asked.regimes)
-    partitions = [one for one in Catalog(asked.lake).partitions(venue, None, symbol) if one.key.stream in _streams(program)]
+    partitions = [one for one in partitions if one.key.stream in _streams(program)]
     source = LakeSource(partitions)
     index = instrument_index(source, venue, symbol)
     first_ns, last_ns = _span(asked, result, config, *source.span(index))
-    _refuse_seen(asked.registry, specs, first_ns, last_ns)
-    partitions = [one for one in partitions if one.meta.ts_recv_max >= first_ns and one.meta.ts_recv_min <= last_ns]
-    look = TrialLedger(asked.runs / LEDGER_NAME).record(
+    _refuse_seen(asked.registry, specs, result, first_ns, last_ns)
+    # What comes before the span warms up the features.
+    partitions = [one for one in partitions if one.meta.ts_recv_max >= first_ns - WARMUP_NS and one.meta.ts_recv_min <= last_ns]
+    ledger = TrialLedger(asked.runs / LEDGER_NAME)
+    look = ledger.record(
         kind=TRIAL_KIND,
         data_fingerprint=source.fingerprint,
         cells_hash=content_hash([[spec.edge_id for spec in specs], first_ns, last_ns]),
         trials=len(specs),
-        data=data_uses(partitions, first_ns, last_ns),
+        data=data_uses([one for one in partitions if one.meta.ts_recv_max >= first_ns], first_ns, last_ns),
     )
+    config = _at_level(config, look)
     with progress("validation") as advance:
         panel = _panel(source, index, program, result, used_bins, (first_ns, last_ns), asked, advance)
         leaking = _leaking(program, partitions, first_ns, last_ns)
@@ -141,6 +154,7 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
             leaks=lambda spec: tuple(bound.feature for bound in spec.trigger.bounds if bound.feature in leaking),
             progress=lambda _stage, done, total: advance(done, total),
         )
+    ledger.settle(look, min(max(card.findings.p_excess or 1.0, card.findings.p_net or 1.0) for card in cards))
     asked.registry.record([(card.spec, card.evidence(source.fingerprint)) for card in cards])
     return cards, _write(cards, asked, result, config, simulated=any(one.meta.simulated for one in partitions))
 
@@ -156,15 +170,51 @@ def _folder(run: str, runs: Path) -> Path:
     )
 
 
-def _candidates(asked: Asked, result: DiscoveryResult) -> list[EdgeSpec]:
+def _at_level(config: ValidationConfig, look: TrialRecord) -> ValidationConfig:
+    from msgspec.structs import replace
+
+    alpha = min(config.gates.alpha, look.level or config.gates.alpha)
+    if alpha < 1.0 / (config.flips + 1):
+        raise InputError(
+            f"this data has been looked at so often that the level left is {alpha:.2g}, below what {config.flips:,} sign flips "
+            "can tell; validate on data nobody has looked at"
+        )
+    return replace(config, gates=replace(config.gates, alpha=alpha))
+
+
+def _candidates(asked: Asked, result: DiscoveryResult, instrument: Instrument) -> list[EdgeSpec]:
     from edgesmith.edges.validation.candidates import carried
+    from edgesmith.edges.validation.frozen import why_not_replayed
 
     if asked.only:
-        return [asked.registry.get(name) for name in asked.only]
-    found = carried(asked.registry, result)[: asked.top]
-    if not found:
-        raise InputError(f"the search found no candidates ({result.sentence}), so there is nothing to validate")
-    return found
+        named = [asked.registry.get(name) for name in dict.fromkeys(asked.only)]
+        for spec in named:
+            _refuse_stranger(spec, result)
+            if reason := why_not_replayed(spec, instrument):
+                raise InputError(f"edge {spec.edge_id} {reason}")
+        return named
+    found = carried(asked.registry, result)
+    reasons = {spec.edge_id: why_not_replayed(spec, instrument) for spec in found}
+    for name, reason in reasons.items():
+        if reason:
+            typer.echo(f"left out: {name} {reason}", err=True)
+    chosen = [spec for spec in found if not reasons[spec.edge_id]][: asked.top]
+    if not chosen:
+        raise InputError(
+            f"the search found no candidates that can be replayed ({result.sentence}), so there is nothing to validate"
+        )
+    return chosen
+
+
+def _refuse_stranger(spec: EdgeSpec, result: DiscoveryResult) -> None:
+    from edgesmith.canonical import short_hash
+
+    ours = (result.instrument, short_hash(result.bins), result.fee_in_bps, result.fee_out_bps, result.config.gap_ns)
+    if (spec.instrument, spec.bins_hash, spec.fee_in_bps, spec.fee_out_bps, spec.gap_ns) != ours:
+        raise InputError(
+            f"{spec.edge_id} is not of this search: it is of {spec.instrument} at fees of {spec.fee_in_bps:g} and "
+            f"{spec.fee_out_bps:g} bps with bins of its own; validate it with the run that found it"
+        )
 
 
 def _program(specs: Sequence[EdgeSpec], result: DiscoveryResult, regimes: Path | None) -> tuple[Program, set[str]]:
@@ -175,17 +225,24 @@ def _program(specs: Sequence[EdgeSpec], result: DiscoveryResult, regimes: Path |
     model = None if regimes is None else load_model(regimes)
     wanted = {bound.feature for spec in specs for bound in spec.trigger.bounds}
     label = None if model is None else model.features()[0]
-    columns = [feature(one.feature) for one in result.bins if label is None or one.feature != label.name]
-    chosen = [one for one in columns if str(one) in wanted]
+    chosen = []
+    for one in result.bins:
+        # Columns of a leader are of no feature that one symbol has.
+        with suppress(UnknownNameError):
+            chosen.append(label if label is not None and one.feature == label.name else feature(one.feature))
+    chosen = [one for one in chosen if str(one) in wanted or one is label]
     missing = sorted(wanted - {str(one) for one in chosen})
     if missing:
         raise InputError(
             f"the edges use {', '.join(missing)}, which the search {result.trial_hash[:12]} did not; give its own edges"
         )
-    if label is not None:
-        chosen.append(label)
-    if label is None and any(spec.trigger.regimes is not None for spec in specs):
-        raise InputError("an edge acts in some regimes only; give the model of the search with --regimes")
+    if label is not None and label not in chosen:
+        raise InputError(
+            f"{regimes} was not a model of the search {result.trial_hash[:12]}; give the one it was made with, or none"
+        )
+    for spec in specs:
+        if spec.trigger.regimes is not None and (model is None or model.model_id != spec.regimes_hash):
+            raise InputError(f"{spec.edge_id} acts in some regimes only; give the model of the search with --regimes")
     return Program(chosen), {one.name for one in chosen}
 
 
@@ -208,7 +265,12 @@ def _span(asked: Asked, result: DiscoveryResult, config: ValidationConfig, data_
     return max(first_ns, data_first), last_ns
 
 
-def _refuse_seen(registry: EdgeRegistry, specs: Sequence[EdgeSpec], first_ns: int, last_ns: int) -> None:
+def _refuse_seen(registry: EdgeRegistry, specs: Sequence[EdgeSpec], result: DiscoveryResult, first_ns: int, last_ns: int) -> None:
+    if result.edges_span.first_ns <= last_ns and first_ns <= result.edges_span.test_last_ns:
+        raise InputError(
+            f"the search read data up to {format_ns(result.edges_span.test_last_ns)[:19]}, and validation was asked from "
+            f"{format_ns(first_ns)[:19]} on; what was searched proves nothing, choose a later --from"
+        )
     for spec in specs:
         for seen in registry.evidence(spec.edge_id):
             if seen.stage == "discovery" and seen.first_ns <= last_ns and first_ns <= seen.last_ns:
@@ -258,10 +320,27 @@ def _panel(
 
 
 def _leaking(program: Program, partitions: Sequence[Partition], first_ns: int, last_ns: int) -> set[str]:
+    import numpy as np
+
+    from edgesmith.domain.records import as_records, joined
     from edgesmith.evaluation.leak import leaking_columns
     from edgesmith.lake.replay import Replay
 
-    events = next(iter(Replay(partitions, start_ns=first_ns, end_ns=last_ns).batches()))[:LEAK_EVENTS]
+    state, batches, valued, count = program.new_state(), [], np.zeros(program.width, np.bool_), 0
+    for batch in Replay(partitions, start_ns=first_ns, end_ns=last_ns).batches():
+        rows = np.empty((len(batch), program.width))
+        program.run(as_records(batch), rows, state)
+        batches.append(batch.copy())
+        valued |= np.isfinite(rows).any(axis=0)
+        count += len(batch)
+        if valued.all() or count >= LEAK_EVENTS_MAX:
+            break
+    if not batches:
+        raise InputError(
+            f"there are no events from {format_ns(first_ns)[:19]} to {format_ns(last_ns)[:19]}, so nothing can be validated; "
+            "`edgesmith lake ls` shows what the lake has"
+        )
+    events = joined(batches)
 
     def columns(known: Any, until_ns: int) -> Any:
         return program.compute(known)[known["ts_recv"] <= until_ns]

@@ -99,6 +99,17 @@ class _Market(NamedTuple):
     gaps: NDArray[np.int64]
 
 
+def why_not_replayed(spec: EdgeSpec, instrument: Instrument) -> str | None:
+    """Return why `spec` cannot be traded by a replay of its symbol alone; None when it can."""
+    if spec.trigger.leader is not None:
+        return f"follows {spec.trigger.leader}, and the replay trades one symbol by its own data"
+    if spec.entry != "taker":
+        return "enters as a maker, and only takers are replayed"
+    if spec.side < 0 and instrument.kind is ContractKind.SPOT:
+        return f"sells {spec.instrument} short, and a spot market sells only what is held"
+    return None
+
+
 def frozen_replay(
     partitions: Sequence[Partition],
     spec: EdgeSpec,
@@ -119,6 +130,8 @@ def frozen_replay(
         raise InputError(f"edge {spec.edge_id} trades {spec.instrument}, of which no data was given; choose days with it")
     replay = Replay(used, start_ns=start_ns, end_ns=end_ns)
     instrument = instruments_of(used, replay.instruments)[0]
+    if reason := why_not_replayed(spec, instrument):
+        raise InputError(f"edge {spec.edge_id} {reason}")
     market = _market(replay, spec, block_ns, seed)
     chosen_ns = spec.latency_ns if latency_ns is None else latency_ns
     trades, spread_bps = _trades(used, spec, instrument, chosen_ns, market.gaps, start_ns, end_ns, progress)
@@ -160,8 +173,6 @@ def _trades(
     end_ns: int | None,
     progress: Progress | None,
 ) -> tuple[Trades, float]:
-    if spec.side < 0 and instrument.kind is ContractKind.SPOT:
-        raise InputError(f"edge {spec.edge_id} sells {spec.instrument} short, and a spot market sells only what is held")
     execution = ExecutionConfig(
         entry_latency_ns=latency_ns,
         response_latency_ns=0,
