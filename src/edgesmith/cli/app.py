@@ -19,6 +19,7 @@ from edgesmith.cli import (
     explain,
     features,
     lake,
+    null_report,
     regimes,
     replay,
     report,
@@ -58,7 +59,8 @@ app.command("sweep")(sweep.sweep_command)
 app.command("tune")(tune.tune_command)
 app.command("discover")(discover.discover_command)
 app.command("validate")(validate.validate_command)
-app.add_typer(edges.app, name="edges", help="List edges and what is known about them.")
+edges.app.command("null-report")(null_report.null_report_command)
+app.add_typer(edges.app, name="edges", help="List edges, what is known about them, and what is found where nothing is.")
 app.add_typer(vault.app, name="vault", help="Keep the last days of the lake for one sealed question per edge.")
 app.command("trials")(trials.trials_command)
 app.command("explain")(explain.explain_command)

@@ -7,11 +7,12 @@ and nothing is written to the trial ledger.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from edgesmith.domain.instruments import Instrument
-from edgesmith.domain.units import NS_PER_DAY
+from edgesmith.domain.units import NS_PER_DAY, format_duration_ns
 from edgesmith.edges.discovery.config import COST_TIERS
 from edgesmith.edges.discovery.pipeline import Workplace
 from edgesmith.edges.discovery.result import NeededIC
@@ -20,12 +21,17 @@ from edgesmith.edges.null_report.calibration import method_row, quantile_curve, 
 from edgesmith.edges.null_report.others import prior_rows
 from edgesmith.edges.null_report.result import HorizonRow, KindRow, NullConfig, NullReport, TierNeed
 from edgesmith.edges.null_report.searched import Searched, search_placebo
+from edgesmith.evaluation.chimeras import ChimeraSource, flow_features, offsets_of, piece_ns_of
 from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.labels import LabelSpec
-from edgesmith.evaluation.placebos import OTHER_DAYS, draw_placebos
+from edgesmith.evaluation.placebos import OTHER_DAYS, Placebo, draw_placebos
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
 
 OURS = "edgesmith: block sign flips"
+CHIMERA = "chimera"
+# The tape of a chimera is computed again from its events, so there are few, of a week at most.
+CHIMERAS_MAX = 4
+CHIMERA_SPAN_NS_MAX = 7 * NS_PER_DAY
 
 
 def null_report(
@@ -51,7 +57,11 @@ def null_report(
         source, index, program, labels, surveyed.bins, test_first_ns, last_ns, lake=lake, workers=workers,
         progress=lambda done, total: workplace.progress("coding days", done, total or done),
     )  # fmt: skip
-    searched = _search_all(panel, config, workplace)
+    placebos = [
+        *draw_placebos(panel, config.placebos, config.search.seed),
+        *_chimeras(source, index, program, panel, config),
+    ]
+    searched = _search_all(placebos, config, workplace)
     prior = prior_rows(source, index, (test_first_ns, last_ns), config.placebos, config.search.seed)
     rows = [one.row for one in searched]
     methods = (
@@ -95,8 +105,29 @@ def _labels(config: NullConfig, instrument: Instrument) -> LabelSpec:
     )
 
 
-def _search_all(panel: CodedPanel, config: NullConfig, workplace: Workplace) -> list[Searched]:
-    placebos = draw_placebos(panel, config.placebos, config.search.seed)
+def _chimeras(
+    source: EventSource, instrument: int, program: FeatureProgram, panel: CodedPanel, config: NullConfig
+) -> list[Placebo]:
+    flow = flow_features(getattr(program, "features", ()))
+    bins = [one for one in panel.bins if one.name in flow]
+    first_ns, last_ns = source.span(instrument)
+    if not bins:
+        return []
+
+    def make(offset: int) -> CodedPanel:
+        made = ChimeraSource(source, instrument, offset)
+        end_ns = min(panel.last_ns, panel.first_ns + CHIMERA_SPAN_NS_MAX)
+        # Kept in memory: nothing of a placebo may lie where data is looked for.
+        return code_panel(made, instrument, program, panel.labels, bins, panel.first_ns, end_ns, lake=None, workers=panel.workers)
+
+    offsets = offsets_of(last_ns - first_ns, min(config.placebos, CHIMERAS_MAX), config.search.seed)
+    piece_ns = piece_ns_of(last_ns - first_ns)
+    return [
+        Placebo(CHIMERA, f"flow of {format_duration_ns(offset * piece_ns)} later", partial(make, offset)) for offset in offsets
+    ]
+
+
+def _search_all(placebos: Sequence[Placebo], config: NullConfig, workplace: Workplace) -> list[Searched]:
     searched = []
     for number, placebo in enumerate(placebos):
         workplace.progress("searching placebos", number, len(placebos))
@@ -153,6 +184,8 @@ def _notes(panel: CodedPanel, searched: Sequence[Searched], *, prior_known: bool
         notes.append(
             "less than two days: triggers were shifted by parts of the span, an eighth to seven eighths of it, not by a day"
         )
+    if not any(one.row.kind == CHIMERA for one in searched):
+        notes.append("no feature reads sizes and sides alone, so there are no chimeras")
     untested = sum(not one.row.tested for one in searched)
     if untested:
         notes.append(f"{untested} of {len(searched)} placebos had too few blocks of time for any test")
