@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "roc": {"period": 4},
     "regime_volatility": {"short": 2, "long": 3, "low_ratio": 0.8, "high_ratio": 1.2},
     # Weights of 2/3 and 2/5: where one is 1 the averages tie, and rounding decides the label.
-    "regime_trend": {"fast": 2, "slow": 4, "threshold_ratio": 0.0},
+    "regime_trend": {"fast": 2, "slow": 4, "threshold_ratio": 1e-9},
     "regime_spread": {"window": 2},
     "imbalance_ema": {"period": 1},
     "ema_slope": {"period": 3, "lookback": 2},
