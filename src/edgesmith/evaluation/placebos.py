@@ -89,9 +89,10 @@ def reflected(panel: CodedPanel, seed: int, piece_ns: int = PIECE_NS) -> CodedPa
         at_ns = (own.grid.first_index + np.arange(own.grid.mids.shape[1])) * panel.labels.grid_ns
         mids = np.empty_like(own.grid.mids)
         for place, latency_ns in enumerate(latencies):
-            pieces, of = np.unique((at_ns + latency_ns) // piece_ns, return_inverse=True)
-            signs = np.where(uniforms_at(key, pieces) < 0.5, 1.0, -1.0)
-            mids[place] = _turned(own.grid.mids[place], signs[of])
+            piece = (at_ns + latency_ns) // piece_ns
+            drawn = uniforms_at(key, np.arange(piece[0], piece[-1] + 1) if len(piece) else piece)
+            signs = np.where(drawn < 0.5, 1.0, -1.0)
+            mids[place] = _turned(own.grid.mids[place], signs[piece - piece[:1]])
         return own._replace(grid=own.grid._replace(mids=mids))
 
     return replace(panel, open_day=lru_cache(maxsize=DAYS_KEPT)(open_day))

@@ -29,12 +29,13 @@ def null_view(found: NullReport) -> dict[str, Any]:
     """Return what the template shows."""
     own = found.methods[0] if found.methods else None
     config = found.config.search
+    days = f"{formats.count(found.days)} day{'s' * (found.days != 1)}"
     return {
         "title": f"Null report of {found.instrument}",
         "verdict": {True: "calibrated", False: "not calibrated", None: "too little data"}[found.is_calibrated],
         "tone": {True: "strong", False: "half", None: "faint"}[found.is_calibrated],
         "subtitle": [
-            f"{formats.instant(found.first_ns)} to {formats.instant(found.last_ns)} UTC, {formats.count(found.days)} day{'s' * (found.days != 1)}",
+            f"{formats.instant(found.first_ns)} to {formats.instant(found.last_ns)} UTC, {days}",
             f"{len(found.features)} features",
             f"{formats.count(sum(row.trials for row in found.placebos))} cells of {len(found.placebos)} placebos",
         ],
@@ -59,27 +60,7 @@ def null_view(found: NullReport) -> dict[str, Any]:
             for row in found.kinds
         ],
         "plots": [{"title": curve.kind, **quantile_plot(curve)} for curve in found.curves],
-        "methods": [
-            (
-                row.method,
-                formats.percent(row.share_5, 1),
-                formats.percent(row.share_1, 1),
-                formats.number(row.ks, 3),
-                formats.UNKNOWN if row.any_found is None else f"{row.any_found} of {found.searched}",
-                row.ks <= row.ks_bar,
-            )
-            for row in found.methods
-        ],
-        "asked": formats.count(own and own.p_values),
-        "ks_bar": formats.number(own and own.ks_bar, 3),
-        "prior": [
-            (
-                f"as it was run, filter of {row.return_min_bps:g} bps" if row.return_min_bps else "without its filter",
-                *(formats.count(value) for value in (row.patterns, row.kept, row.accepted, row.validated)),
-                f"{row.any_validated} of {row.placebos}",
-            )
-            for row in found.prior
-        ],
+        **_others(found),
         "tiers": [
             (tier.tier, formats.bps(tier.cost_bps, signed=False))
             for tier in next((row.tiers for row in found.horizons if row.tiers), ())
@@ -103,6 +84,33 @@ def null_view(found: NullReport) -> dict[str, Any]:
             ("Sign flips, seed", f"{formats.count(config.flips)}, {config.seed}"),
             ("Latencies", ", ".join(formats.duration(latency) for latency in config.latencies_ns)),
             ("Fees", found.cost_tier),
+        ],
+    }
+
+
+def _others(found: NullReport) -> dict[str, Any]:
+    own = found.methods[0] if found.methods else None
+    return {
+        "methods": [
+            (
+                row.method,
+                formats.percent(row.share_5, 1),
+                formats.percent(row.share_1, 1),
+                formats.number(row.ks, 3),
+                formats.UNKNOWN if row.any_found is None else f"{row.any_found} of {found.searched}",
+                row.ks <= row.ks_bar,
+            )
+            for row in found.methods
+        ],
+        "asked": formats.count(own and own.p_values),
+        "ks_bar": formats.number(own and own.ks_bar, 3),
+        "prior": [
+            (
+                f"as it was run, filter of {row.return_min_bps:g} bps" if row.return_min_bps else "without its filter",
+                *(formats.count(value) for value in (row.patterns, row.kept, row.accepted, row.validated)),
+                f"{row.any_validated} of {row.placebos}",
+            )
+            for row in found.prior
         ],
     }
 
