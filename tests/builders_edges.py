@@ -51,3 +51,34 @@ def evidence(edge_id: str = "edge_000000000000", **change: Any) -> EdgeEvidence:
         "sentence": "real",
     }
     return EdgeEvidence(**(fields | change))
+
+
+# Findings of an edge against which nothing can be said.
+GOOD: dict[str, Any] = {
+    "onsets": 500,
+    "days": 12,
+    "blocks": 300,
+    "blocks_effective": 120.0,
+    "trade_blocks": 200,
+    "trade_blocks_effective": 90.0,
+    "p_excess": 0.001,
+    "p_net": 0.001,
+    "gross_bps": 16.0,
+    "cost_bps": 10.0,
+    "net_bps": 6.0,
+    "net_low_bps": 4.0,
+    "stressed_latency_ns": 100_000_000,
+    "stressed_net_low_bps": 2.0,
+    "break_even_fee_bps": 7.0,
+    "walk_forward_low_bps": 3.0,
+    "pbo": 0.05,
+    "dsr": 0.99,
+    "positive_days_ratio": 0.9,
+    "without_best_day_bps": 5.0,
+    "best_day_low_bps": 6.0,
+    "early_low_bps": 4.0,
+    "late_low_bps": 3.0,
+    "late_high_bps": 8.0,
+    "mde_bps": 2.0,
+    "placebo_p": 0.4,
+}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders_edges import spec
+from builders_edges import GOOD, spec
 from edgesmith.edges.edge import Bound, Trigger
 from edgesmith.edges.validation.curves import break_even_fee_bps, by_day, half_lives, latency_curve, response_curve
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
@@ -17,32 +17,8 @@ from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 from edgesmith.evaluation.labels import C, G, N
 
-GOOD: dict[str, Any] = {
-    "onsets": 500,
-    "days": 12,
-    "blocks": 300,
-    "blocks_effective": 120.0,
-    "p_excess": 0.001,
-    "p_net": 0.001,
-    "gross_bps": 16.0,
-    "cost_bps": 10.0,
-    "net_bps": 6.0,
-    "net_low_bps": 4.0,
-    "stressed_latency_ns": 100_000_000,
-    "stressed_net_low_bps": 2.0,
-    "break_even_fee_bps": 7.0,
-    "walk_forward_low_bps": 3.0,
-    "pbo": 0.05,
-    "dsr": 0.99,
-    "positive_days_ratio": 0.9,
-    "without_best_day_bps": 5.0,
-    "early_low_bps": 4.0,
-    "late_low_bps": 3.0,
-    "late_high_bps": 8.0,
-    "mde_bps": 2.0,
-    "placebo_p": 0.4,
-}
 FADED = {"net_low_bps": -1.0, "p_net": 0.2, "late_low_bps": -6.0, "late_high_bps": 0.5, "walk_forward_low_bps": -1.0}
+ONE_DAY = {"net_low_bps": -1.0, "p_net": 0.4, "without_best_day_bps": -5.0, "best_day_low_bps": 60.0}
 # Strongest objection first; each holds together with all that come later.
 OBJECTIONS: list[tuple[Verdict, dict[str, Any]]] = [
     (Verdict.LEAK, {"leaks": ("oracle()",)}),
@@ -77,13 +53,20 @@ def test_without_objection_it_is_validated_and_the_sentence_has_the_numbers() ->
     ("change", "expected"),
     [
         ({"blocks_effective": 19.0}, Verdict.INSUFFICIENT),
+        # Thirty trades in one afternoon are one afternoon.
+        ({"trade_blocks": 29}, Verdict.INSUFFICIENT),
+        ({"trade_blocks_effective": 19.0}, Verdict.INSUFFICIENT),
         ({"net_low_bps": -0.1}, Verdict.REJECT_COST),
         ({"stressed_net_low_bps": -0.1}, Verdict.REJECT_COST),
         ({"walk_forward_low_bps": -0.1}, Verdict.REJECT_UNSTABLE),
         ({"without_best_day_bps": -0.1}, Verdict.REJECT_UNSTABLE),
         ({"positive_days_ratio": 0.5}, Verdict.REJECT_UNSTABLE),
         (FADED, Verdict.REJECT_DECAYED),
-        (FADED | {"pbo": 0.5}, Verdict.REJECT_UNSTABLE),
+        # What fades or turns also seems to be an accident, and over all of the span no effect at all.
+        (FADED | {"pbo": 0.5, "p_excess": 0.9, "stressed_net_low_bps": -2.0}, Verdict.REJECT_DECAYED),
+        (ONE_DAY, Verdict.REJECT_UNSTABLE),
+        (ONE_DAY | {"best_day_low_bps": -0.1}, Verdict.REJECT_COST),
+        (ONE_DAY | {"days": 2}, Verdict.REJECT_COST),
         ({"days": 9}, Verdict.CANDIDATE),
         ({"onsets": 199}, Verdict.CANDIDATE),
         ({"pbo": None}, Verdict.CANDIDATE),

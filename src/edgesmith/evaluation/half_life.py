@@ -89,6 +89,8 @@ def calendar_half_life(n: Floats, s: Floats, day_index: NDArray[np.int64], *, se
         one = _calendar_days(n * weight, s * weight, day_index, days)
         found.append(math.inf if one is None else one)
     low, high = _ends(np.array(found))
+    if not math.isfinite(low):
+        return UNIDENTIFIED
     return HalfLife(point * NS_PER_DAY, low * NS_PER_DAY, high * NS_PER_DAY)
 
 
@@ -106,7 +108,8 @@ def _drawn(n: Floats, s: Floats, measure: Callable[[Floats], float], seed: int) 
         return UNIDENTIFIED
     if not math.isfinite(point) or np.isfinite(found).mean() < AGREEMENT:
         return UNIDENTIFIED
-    low, high = _ends(found[np.isfinite(found)])
+    # A draw that never gets to half of it is one in which that takes longer than anybody looked.
+    low, high = _ends(np.where(np.isfinite(found), found, np.inf))
     return HalfLife(point, low, high)
 
 

@@ -56,6 +56,10 @@ class Trades(NamedTuple):
         """Return what each trade kept."""
         return self.gross_bps - self.fees_bps
 
+    def only(self, chosen: NDArray[np.bool_]) -> Trades:
+        """Return those of `chosen`."""
+        return Trades(self.ts_ns[chosen], self.gross_bps[chosen], self.fees_bps[chosen])
+
 
 class Frozen(NamedTuple):
     """What the replay found.

@@ -8,6 +8,9 @@ from edgesmith.domain.units import NS_PER_MS, format_duration_ns
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 
+# One day is told from luck among at least this many.
+ONE_DAY_OF = 5
+
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bars of validation.
@@ -15,7 +18,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Parameters
     ----------
     alpha : level of the family-wise test over the candidates carried, and of "no profit"
-    blocks_min, blocks_effective_min, onsets_testable : below any of these nothing can be said
+    blocks_min, blocks_effective_min, onsets_testable : below any of these, of rows or of trades, nothing can be said
     onsets_min, days_min : below these a steady profit stays a CANDIDATE
     latency_stress, latency_stress_min_ns : the lower bound must stay above zero at this multiple of the latency too, and at
         least this late: nobody acts in no time
@@ -56,8 +59,10 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers the ladder reads; None where a thing could not be measured. All bps are of trades after cost.
 
-    `p_excess` and `p_net` are adjusted for the candidates carried. `early` and `late` are the first two thirds and the last third
-    of the span: (low, high) ends of 90 % intervals. `placebo_p` is the smallest p of the placebos, adjusted for their number.
+    `p_excess` and `p_net` are adjusted for the candidates carried; `p_excess` is 1 where the effect is not to the edge's side.
+    `blocks` hold rows of the trigger, `trade_blocks` trades. `early` and `late` are the first two thirds and the last third of
+    the span: (low, high) ends of 90 % intervals; `best_day` allows for having been chosen among all days. `placebo_p` is the
+    smallest p of the placebos, adjusted for their number.
     """
 
     leaks: tuple[str, ...] = ()
@@ -65,6 +70,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     days: int
     blocks: int
     blocks_effective: float
+    trade_blocks: int
+    trade_blocks_effective: float
     p_excess: float | None
     p_net: float | None
     gross_bps: float | None
@@ -79,6 +86,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     dsr: float | None
     positive_days_ratio: float | None
     without_best_day_bps: float | None
+    best_day_low_bps: float | None
     early_low_bps: float | None
     late_low_bps: float | None
     late_high_bps: float | None
@@ -122,6 +130,13 @@ def is_decayed(found: Findings) -> bool:
     return 0.0 < found.early_low_bps > found.late_high_bps and (found.late_low_bps is None or found.late_low_bps <= 0.0)
 
 
+def is_one_day(found: Findings) -> bool:
+    """Tell whether a single day surely paid, and nothing is left without it."""
+    if found.best_day_low_bps is None or found.without_best_day_bps is None or found.days < ONE_DAY_OF:
+        return False
+    return found.best_day_low_bps > 0.0 >= found.without_best_day_bps
+
+
 def _leak(found: Findings) -> str | None:
     if not found.leaks:
         return None
@@ -138,11 +153,17 @@ def _insufficient(found: Findings, gates: Gates) -> str | None:
         )
     if found.onsets < gates.onsets_testable:
         return f"the trigger began {found.onsets} times where trades could follow, expected {gates.onsets_testable}"
+    if found.trade_blocks < gates.blocks_min or found.trade_blocks_effective < gates.blocks_effective_min:
+        worth = min(found.trade_blocks, found.trade_blocks_effective)
+        return (
+            f"its {found.onsets:,} trades lie in {found.trade_blocks} blocks of time, worth {worth:.0f} equal ones; expected "
+            f"{gates.blocks_min} worth {gates.blocks_effective_min:.0f}"
+        )
     return None
 
 
 def _nothing(found: Findings, gates: Gates) -> str | None:
-    if found.p_excess is not None and found.p_excess <= gates.alpha:
+    if is_decayed(found) or (found.p_excess is not None and found.p_excess <= gates.alpha):
         return None
     seen = f"; an effect of {_bps(found.mde_bps)} would have been seen" if found.mde_bps is not None else ""
     return f"what follows the trigger does not differ from what follows otherwise (p = {_number(found.p_excess)}){seen}"
@@ -150,13 +171,15 @@ def _nothing(found: Findings, gates: Gates) -> str | None:
 
 def _costs(found: Findings, gates: Gates) -> str | None:
     surely = found.net_low_bps is not None and found.net_low_bps > 0.0 and found.p_net is not None and found.p_net <= gates.alpha
-    if not surely and not is_decayed(found):
+    if is_decayed(found) or (not surely and is_one_day(found)):
+        return None
+    if not surely:
         return (
             f"it moves {_bps(found.gross_bps)} and costs {_bps(found.cost_bps)}, which leaves {_bps(found.net_bps)} with a lower "
             f"bound of {_bps(found.net_low_bps)} (no profit: p = {_number(found.p_net)}); fees of "
             f"{_bps(found.break_even_fee_bps)} a side would break even"
         )
-    if not is_decayed(found) and not (found.stressed_net_low_bps is not None and found.stressed_net_low_bps > 0.0):
+    if found.stressed_net_low_bps is None or found.stressed_net_low_bps <= 0.0:
         return (
             f"entered {format_duration_ns(found.stressed_latency_ns)} after the decision the lower bound is "
             f"{_bps(found.stressed_net_low_bps)}, from {_bps(found.net_low_bps)}"
@@ -165,13 +188,18 @@ def _costs(found: Findings, gates: Gates) -> str | None:
 
 
 def _unstable(found: Findings, gates: Gates) -> str | None:
+    if is_decayed(found):
+        return None
+    if is_one_day(found):
+        return (
+            f"one day kept at least {_bps(found.best_day_low_bps)} a trade, and without it {_bps(found.without_best_day_bps)} "
+            f"are left of the {found.days} days"
+        )
     if found.pbo is not None and found.pbo > gates.pbo_max:
         return (
             f"the best of the past was below the middle afterwards in {found.pbo:.0%} of splits, "
             f"at most {gates.pbo_max:.0%} are allowed"
         )
-    if is_decayed(found):
-        return None
     if found.walk_forward_low_bps is not None and found.walk_forward_low_bps <= 0.0:
         return f"chosen again on every training span it keeps {_bps(found.walk_forward_low_bps)} at the lower end"
     if found.without_best_day_bps is not None and found.without_best_day_bps <= 0.0:

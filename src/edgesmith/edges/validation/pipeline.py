@@ -259,12 +259,16 @@ def _findings(
     early, late = _thirds(frozen.trades, panel, one.own.block_ns, config.seed)
     influence = one.own.excess_of(one.column)
     net_low = finite(frozen.net_bps.low)
+    rows, net = _trade_blocks(frozen.trades, one.own.block_ns)
+    traded = mean_influence(rows[:, None], net[:, None])
     return Findings(
         leaks=leaks,
         onsets=len(frozen.trades.ts_ns),
         days=len(frozen.days),
         blocks=int(influence.blocks[0]),
         blocks_effective=float(influence.blocks_effective[0]),
+        trade_blocks=int(traded.blocks[0]),
+        trade_blocks_effective=float(traded.blocks_by_rows[0]),
         p_excess=tests.p_excess,
         p_net=tests.p_net,
         gross_bps=_plus(_mean(frozen.trades.gross_bps), frozen.spread_bps),
@@ -279,6 +283,7 @@ def _findings(
         dsr=None if series is None else deflated_sharpe(series, sharpe_sd_of_trials=_sharpe_sd(series), trials=trials),
         positive_days_ratio=finite(frozen.positive_days_ratio),
         without_best_day_bps=finite(frozen.without_best_day_bps),
+        best_day_low_bps=finite(_best_day(frozen, one.own.block_ns, config).low),
         early_low_bps=finite(early.low),
         late_low_bps=finite(late.low),
         late_high_bps=finite(late.high),
@@ -361,9 +366,16 @@ def _thirds(trades: Trades, panel: CodedPanel, block_ns: int, seed: int) -> tupl
     split_ns = panel.first_ns + (panel.last_ns - panel.first_ns) * 2 // 3
     found = []
     for chosen in (trades.ts_ns < split_ns, trades.ts_ns >= split_ns):
-        part = Trades(trades.ts_ns[chosen], trades.gross_bps[chosen], trades.fees_bps[chosen])
-        found.append(mean_interval(*_trade_blocks(part, block_ns), seed=seed))
+        found.append(mean_interval(*_trade_blocks(trades.only(chosen), block_ns), seed=seed))
     return found[0], found[1]
+
+
+def _best_day(frozen: Frozen, block_ns: int, config: ValidationConfig) -> Interval:
+    # At a level that allows for the choice among all days.
+    day = max(frozen.days, key=lambda one: one[1] * one[2], default=(0, 0, 0.0))[0]
+    part = frozen.trades.only(frozen.trades.ts_ns // NS_PER_DAY == day)
+    level = 1.0 - 2.0 * config.gates.alpha / max(len(frozen.days), 1)
+    return mean_interval(*_trade_blocks(part, block_ns), level=level, seed=config.seed)
 
 
 def _mean(values: Floats) -> float | None:
