@@ -22,15 +22,17 @@ from edgesmith.worlds.traps import TRAPS
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 # Release checks have seeds of their own; tuning never sees them.
 CI_SEED, RELEASE_SEED = 5_000, 900_000
-BOOK, FLOW = "imbalance_ema", "trade_flow_imbalance"
-# World, the right word, the feature it is planted on.
+BOOK = "imbalance_ema"
+# World, the right word, the feature it is planted on, how many worlds at the smallest scale. P1_8 is only asked to be found: in the
+# bin that holds its region an onset earns 5 to 7 bps, and a round trip costs 5.
 PLANTS = (
-    ("P1_1", "REJECT_COST", BOOK),
-    ("P1_2", "REJECT_COST", BOOK),
-    ("P1_8", "VALIDATED", BOOK),
-    ("P1_16", "VALIDATED", BOOK),
-    ("P9", "REJECT_COST", BOOK),
-    ("N2", "REJECT_COST", BOOK),
+    ("P1_1", "REJECT_COST", BOOK, 1),
+    ("P1_2", "REJECT_COST", BOOK, 1),
+    ("P1_4", "REJECT_COST", BOOK, 1),
+    ("P1_8", "found", BOOK, 1),
+    ("P1_16", "VALIDATED", BOOK, 3),
+    ("P9", "REJECT_COST", BOOK, 1),
+    ("N2", "REJECT_COST", BOOK, 1),
 )
 
 
@@ -77,7 +79,9 @@ def main() -> int:
 
         null_jobs = [(world, scale.seed + at) for at in range(scale.nulls) for world in ("N1", "N3", "N4")]
         null_rows = [row for row in run("null worlds", nulls.null_row, null_jobs) if row is not None]
-        jobs = [(world, scale.seed + at, word, feature) for world, word, feature in PLANTS for at in range(scale.seeds)]
+        jobs = [
+            (world, scale.seed + at, word, feature) for world, word, feature, least in PLANTS for at in range(least * scale.seeds)
+        ]
         plant_rows = run("planted worlds", plants.plant_row, jobs)
         covered = run("intervals", plants.coverage_row, [("P1_16", scale.seed + at, 2) for at in range(scale.coverage)])
         trap_rows = run("traps", traps.trap_row, sorted(TRAPS))
@@ -109,10 +113,11 @@ def _bars(
     worlds, ours = table["worlds"], table["ours"]
     limit = 0.05 + 2.0 * (0.05 * 0.95 / max(worlds, 1)) ** 0.5
     ks_limit = 1.36 / max(worlds, 1) ** 0.5
-    right = [row for row in rows if row.verdict == row.expected]
+    asked = [row for row in rows if row.expected != "found"]
+    right = [row for row in asked if row.verdict == row.expected]
     sub_cost = [row for row in rows if row.expected == "REJECT_COST"]
     promoted = sum(row.verdict == "VALIDATED" for row in sub_cost)
-    paying = [row for row in rows if row.expected == "VALIDATED"]
+    paying = [row for row in rows if row.expected != "REJECT_COST"]
     low, high = (0.86, 0.94) if scale != "release" else (0.885, 0.915)
     bias = 0.05 if scale != "release" else 0.02
     leaks = sum(row["leak_found"] for row in traps_)
@@ -124,7 +129,7 @@ def _bars(
         Bar("candidates in null worlds", str(ours["candidates"]), "0", ours["candidates"] == 0),
         Bar("false VALIDATED below cost", str(promoted), "0", promoted == 0),
         Bar("plants that pay, found", f"{sum(row.matched for row in paying)} of {len(paying)}", "95 %", _share(paying) >= 0.95),
-        Bar("right word for what is planted", f"{len(right)} of {len(rows)}", "all", len(right) == len(rows)),
+        Bar("right word for what is planted", f"{len(right)} of {len(asked)}", "all", len(right) == len(asked)),
         Bar("90 % intervals that hold the truth", f"{covers:.0%}", f"{low:.0%} to {high:.0%}", low <= covers <= high),
         Bar("bias of the effect", f"{bias_ratio:+.1%}", f"within {bias:.0%}", abs(bias_ratio) <= bias),
         Bar("traps called LEAK", f"{leaks} of {len(traps_)}", "all", leaks == len(traps_)),

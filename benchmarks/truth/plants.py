@@ -48,7 +48,7 @@ def plant_row(job: tuple[str, int, str, str]) -> PlantRow:
         real = [cell for cell in result.cells if cell.verdict in (Verdict.CANDIDATE, Verdict.REJECT_COST) and cell.depth == 1]
         carried = _carried(result)
         cards = _validated(desk, result, config, carried, cut_ns, last_ns) if carried else []
-    best = min(cards, key=lambda card: card.verdict.rank, default=None)
+    best = min(cards, key=lambda card: (card.verdict.rank, -(card.findings.net_bps or 0.0)), default=None)
     return PlantRow(
         world=name,
         seed=seed,
