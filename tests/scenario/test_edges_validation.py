@@ -76,6 +76,13 @@ def test_fees_above_the_effect_make_it_untradable(panel: CodedPanel, partitions:
     assert card.findings.break_even_fee_bps is not None and 0.0 < card.findings.break_even_fee_bps < 10.0
 
 
+def test_what_is_gone_a_few_seconds_later_is_not_for_us(panel: CodedPanel, partitions: list[Partition]) -> None:
+    gates = msgspec.structs.replace(GATES, latency_stress_min_ns=6 * S)
+    (card,) = validate([edge(1, 0.93, None)], panel, partitions, ValidationConfig(gates=gates), trials=1)
+    assert card.verdict is Verdict.REJECT_COST and "entered 6 s after the decision" in card.sentence
+    assert card.findings.net_low_bps is not None and card.findings.net_low_bps > 0.0
+
+
 def test_a_leak_is_said_before_anything_else(panel: CodedPanel, partitions: list[Partition]) -> None:
     (card,) = validate(
         [edge(1, 0.93, None)], panel, partitions, ValidationConfig(gates=GATES), trials=1, leaks=lambda _: ("oracle",)
@@ -154,6 +161,8 @@ def test_what_cannot_be_replayed_is_refused(panel: CodedPanel, partitions: list[
         frozen_replay(partitions, edge(1, 0.93, None, entry="maker_touch"), block_ns=60 * S, seed=1)
     with pytest.raises(InputError, match="of which no data was given"):
         frozen_replay(partitions, edge(1, 0.93, None, symbol="OTHERUSDT"), block_ns=60 * S, seed=1)
+    with pytest.raises(InputError, match="other fees"):
+        validate([edge(1, 0.93, None, fee_in_bps=1.0)], panel, partitions, ValidationConfig(), trials=1)
     with pytest.raises(InputError, match="no edge was given"):
         validate([], panel, partitions, ValidationConfig(), trials=0)
     with pytest.raises(InputError, match="panel lacks its latency"):

@@ -24,4 +24,6 @@ def parse_feature(text: str) -> FeatureSpec:
         params = {str(one.arg): ast.literal_eval(one.value) for one in node.keywords}
     except ValueError:
         raise InputError(f"feature was '{text}', expected numbers as parameters, such as imbalance_ema(period=20)") from None
+    if len(params) < len(node.keywords):
+        raise InputError(f"feature was '{text}', expected every parameter once")
     return feature(node.func.id, **params)

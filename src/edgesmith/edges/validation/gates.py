@@ -60,8 +60,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers the ladder reads; None where a thing could not be measured. All bps are of trades after cost.
 
     `p_excess` and `p_net` are adjusted for the candidates carried; `p_excess` is 1 where the effect is not to the edge's side.
-    `blocks` hold rows of the trigger, `trade_blocks` trades. `early` and `late` are the first two thirds and the last third of
-    the span: (low, high) ends of 90 % intervals; `best_day` allows for having been chosen among all days. `placebo_p` is the
+    `blocks` hold rows of the trigger, `trade_blocks` trades. `early` and `late` are the first half and the last third of the
+    span: (low, high) ends of 90 % intervals; `best_day` allows for having been chosen among all days. `placebo_p` is the
     smallest p of the placebos, adjusted for their number.
     """
 
@@ -123,7 +123,7 @@ def judge_findings(found: Findings, gates: Gates) -> Judgment:
 
 
 def is_decayed(found: Findings) -> bool:
-    """Tell whether the first two thirds surely paid, and the last is surely worse and no longer surely pays."""
+    """Tell whether the first half surely paid, and the last third is surely worse and no longer surely pays."""
     if found.early_low_bps is None or found.late_high_bps is None:
         return False
     # A lower end that is not known is below any number.
@@ -213,7 +213,7 @@ def _decayed(found: Findings) -> str | None:
     if not is_decayed(found):
         return None
     return (
-        f"the last third of the span keeps {_bps(found.late_low_bps)} to {_bps(found.late_high_bps)}, the first two thirds "
+        f"the last third of the span keeps {_bps(found.late_low_bps)} to {_bps(found.late_high_bps)}, the first half "
         f"at least {_bps(found.early_low_bps)}"
     )
 

@@ -162,6 +162,8 @@ def _measure(
     own = next((group for group in groups if pair in group.columns), None)
     if own is None:
         raise InputError(f"edge {spec.edge_id}: the panel lacks its latency and horizon; code the panel with them")
+    if (panel.labels.fee_in_bps, panel.labels.fee_out_bps) != (spec.fee_in_bps, spec.fee_out_bps):
+        raise InputError(f"edge {spec.edge_id}: the panel is at other fees than the edge; give `panel.with_fees` its own")
     features = [bound.feature for bound in spec.trigger.bounds]
     found = within_regimes(panel, spec.trigger.regimes).grid_sums(features, block_ns=own.block_ns, columns=[pair])
     replayed = partial(
@@ -256,7 +258,7 @@ def _findings(
     leaks: tuple[str, ...],
 ) -> Findings:
     spec, frozen, series = one.spec, one.frozen, splits.series
-    early, late = _thirds(frozen.trades, panel, one.own.block_ns, config.seed)
+    early, late = _early_and_late(frozen.trades, panel, one.own.block_ns, config.seed)
     influence = one.own.excess_of(one.column)
     net_low = finite(frozen.net_bps.low)
     rows, net = _trade_blocks(frozen.trades, one.own.block_ns)
@@ -362,10 +364,11 @@ def _sharpe_sd(series: BlockSeries) -> float:
     return 1.0 / math.sqrt(len(series.values) - 1)
 
 
-def _thirds(trades: Trades, panel: CodedPanel, block_ns: int, seed: int) -> tuple[Interval, Interval]:
-    split_ns = panel.first_ns + (panel.last_ns - panel.first_ns) * 2 // 3
+def _early_and_late(trades: Trades, panel: CodedPanel, block_ns: int, seed: int) -> tuple[Interval, Interval]:
+    span_ns = panel.last_ns - panel.first_ns
+    early, late = trades.ts_ns < panel.first_ns + span_ns // 2, trades.ts_ns >= panel.first_ns + span_ns * 2 // 3
     found = []
-    for chosen in (trades.ts_ns < split_ns, trades.ts_ns >= split_ns):
+    for chosen in (early, late):
         found.append(mean_interval(*_trade_blocks(trades.only(chosen), block_ns), seed=seed))
     return found[0], found[1]
 

@@ -20,9 +20,9 @@ from edgesmith.errors import InputError
 from edgesmith.features.text import parse_feature
 from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
 
-# Places in view.params: ten numbers, then low, high and missing of every bound.
+# Places in view.params: eleven numbers, then low, high and missing of every bound.
 COUNT, SIDE, QTY, HORIZON_NS, ENDS_WITH_TRIGGER, STOP, GRID_NS, REGIMES, BEGIN_INDEX, GAP_NS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-FIRST_BOUND, BOUND_WIDTH = 10, 3
+PLACE, FIRST_BOUND, BOUND_WIDTH = 10, 11, 3
 # Places in view.memory: the trigger after the last event and at the last grid instant, that instant's number, of the trade its
 # decision in whole seconds and the rest, its entry price and the volatility then, and the last quote's time in the same two.
 ON, ON_AT_GRID, GRID_INDEX, ENTERED_S, ENTERED_NS, IN_TRADE, ENTRY_MID, ENTRY_VOLATILITY = 0, 1, 2, 3, 4, 5, 6, 7
@@ -32,11 +32,15 @@ VOLATILITY = ("volatility", {"window": 100})
 
 
 class TriggerConfig(StrategyConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An edge to trade, the quantity of each trade (contracts of inverse ones), and the first instant a decision may be of."""
+    """An edge to trade, the quantity of each trade (contracts of inverse ones), and the first instant a decision may be of.
+
+    `place` is that of the symbol that is traded among those of the run; a leader is only looked at.
+    """
 
     spec: EdgeSpec
     qty: Annotated[float, Meta(gt=0.0)]
     begin_ns: int = 0
+    place: Annotated[int, Meta(ge=0)] = 0
 
 
 class TriggerStrategy(CompiledStrategy):
@@ -47,11 +51,8 @@ class TriggerStrategy(CompiledStrategy):
     streams = (Stream.BBO, Stream.TRADE)
 
     def __init__(self, config: TriggerConfig) -> None:
-        trigger = config.spec.trigger
-        if trigger.leader is not None or config.spec.entry != "taker":
-            raise InputError(
-                f"edge {config.spec.edge_id} has a leader or enters as a maker; only taker edges of one symbol can be replayed"
-            )
+        if config.spec.entry != "taker":
+            raise InputError(f"edge {config.spec.edge_id} enters as a maker; only edges entered as a taker can be replayed")
         super().__init__(config)
 
     @property
@@ -81,6 +82,7 @@ class TriggerStrategy(CompiledStrategy):
             float(sum(1 << regime for regime in spec.trigger.regimes or ())),
             float(-(-self.config.begin_ns // spec.grid_ns)),
             float(spec.gap_ns),
+            float(self.config.place),
         ]
         for bound in spec.trigger.bounds:
             low = -math.inf if bound.low is None else bound.low
@@ -92,6 +94,8 @@ class TriggerStrategy(CompiledStrategy):
     @staticmethod
     def decide(view: Any) -> float:
         """Return the position wanted."""
+        if view.instrument != view.params[PLACE]:
+            return math.nan
         grid_index = view.ts // int(view.params[GRID_NS])
         # What held after the event before this one held at every grid instant in between.
         onset = False
@@ -131,7 +135,8 @@ class TriggerStrategy(CompiledStrategy):
                 over = True
             if view.params[STOP] > 0.0:
                 against = view.params[SIDE] * (view.memory[ENTRY_MID] - mid) / view.memory[ENTRY_MID]
-                if against >= view.params[STOP] * view.memory[ENTRY_VOLATILITY]:
+                # In a market that had not moved at all, the first move against is the stop.
+                if against > 0.0 and against >= view.params[STOP] * view.memory[ENTRY_VOLATILITY]:
                     over = True
             if not over:
                 return math.nan
