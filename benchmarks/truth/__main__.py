@@ -23,7 +23,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 # Release checks have seeds of their own; tuning never sees them.
 CI_SEED, RELEASE_SEED = 5_000, 900_000
 BOOK = "imbalance_ema"
-# World, the right word, the feature it is planted on, how many worlds at the smallest scale. P1_8 is only asked to be found: in the
+# World, the right word, the feature it is planted on, how many worlds at least. P1_8 is only asked to be found: in the
 # bin that holds its region an onset earns 5 to 7 bps, and a round trip costs 5.
 PLANTS = (
     ("P1_1", "REJECT_COST", BOOK, 1),
