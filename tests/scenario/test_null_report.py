@@ -149,7 +149,7 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(words.split()) == 0
     shown = capsys.readouterr().out
     assert all(len(line) <= 100 for line in shown.splitlines() if "─" in line)
-    for text in (CHIMERA, "Welch's t-test", "without the filter", "impossible", "note: one day of data", "report: runs/null_"):
+    for text in (CHIMERA, "Welch's t-test", "without the filter", "never", "note: one day of data", "report: runs/null_"):
         assert text in shown, shown
     assert run([*words.split(), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

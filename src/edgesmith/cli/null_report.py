@@ -176,7 +176,7 @@ def _show_horizons(found: NullReport) -> None:
             number(row.mde_bps),
             number(row.gross_sd_bps),
             *("-" for _ in (tiers if not row.tiers else ())),
-            *("impossible" if tier.needed_ic > 1.0 else number(tier.needed_ic, 2) for tier in row.tiers),
+            *("never" if tier.needed_ic > 1.0 else number(tier.needed_ic, 2) for tier in row.tiers),
         )
         for row in found.horizons
     ]

@@ -153,7 +153,7 @@ def _horizons(
     panel: CodedPanel, needed: Sequence[NeededIC], searched: Sequence[Searched], config: NullConfig
 ) -> tuple[HorizonRow, ...]:
     fees_bps = panel.labels.fee_in_bps + panel.labels.fee_out_bps
-    tiers = {config.search.tier_name: fees_bps} | {name: sum(fees) for name, fees in COST_TIERS.items()}
+    tiers = {config.search.tier_name: fees_bps} | {name: sum(fees) for name, fees in COST_TIERS.items() if sum(fees) != fees_bps}
     rows = []
     for horizon_ns in sorted(set(panel.labels.horizons_ns)):
         # The survey's shortest latency; the move's size hardly depends on it.
