@@ -89,7 +89,7 @@ def _validated(
     if truth is not None:
         for card in cards:
             say(f"  the truth about {card.spec.edge_id}: {_truth(truth, card.spec)}")
-    say(f"[bold]4 validation[/] {pages}/report.html")
+    say(f"[bold]4 validation[/] (bars for days and trades scaled down to hours) {pages}/report.html")
 
 
 def _truth(truth: dict[str, Any], spec: EdgeSpec) -> str:
