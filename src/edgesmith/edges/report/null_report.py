@@ -35,11 +35,12 @@ def null_view(found: NullReport) -> dict[str, Any]:
         "verdict": {True: "calibrated", False: "not calibrated", None: "too little data"}[found.is_calibrated],
         "tone": {True: "strong", False: "half", None: "faint"}[found.is_calibrated],
         "subtitle": [
-            f"{formats.instant(found.first_ns)} to {formats.instant(found.last_ns)} UTC, {days}",
+            f"{formats.instant(found.first_ns)} to {formats.instant(found.last_ns)} UTC",
+            days,
             f"{len(found.features)} features",
             f"{formats.count(sum(row.trials for row in found.placebos))} cells of {len(found.placebos)} placebos",
         ],
-        "sentence": found.sentence,
+        "sentence": found.sentence[:1].upper() + found.sentence[1:],
         "notes": found.notes,
         "cards": [
             ("Placebos with a find", f"{found.any_found} of {found.searched}", f"level {formats.percent(config.alpha, 0)}"),

@@ -48,7 +48,7 @@ class Tested(NamedTuple):
 def placebo_tests(
     tested: Sequence[Tested], panel: CodedPanel, *, blocks_min: int, flips: int, seed: int
 ) -> list[tuple[PlaceboTest, ...]]:
-    """Return the placebos of each candidate, each with the same test as the candidate itself."""
+    """Return the placebos of each candidate, tested to either side on the blocks of the candidate itself."""
     found: list[list[PlaceboTest]] = [[] for _ in tested]
     for clock in (False, True):
         chosen = [at for at, one in enumerate(tested) if reads_clock(one.spec) is clock]
