@@ -13,6 +13,7 @@ from edgesmith.domain.records import joined, taken
 from edgesmith.edges.baselines.prior_method import RETURN_MIN, PriorOutcome, run_prior_method
 from edgesmith.edges.baselines.textbook import iid_permutation, newey_west, welch
 from edgesmith.edges.discovery.result import Cell, DiscoveryResult
+from edgesmith.edges.null_report.calibration import ks_distance
 from edgesmith.edges.verdict import Verdict
 from edgesmith.evaluation.bins import MISSING
 from edgesmith.features.catalog import feature_set
@@ -100,13 +101,6 @@ def _prior(desk: Desk) -> tuple[PriorOutcome, PriorOutcome]:
         run_prior_method(program.names[:9], rows[:, :9], mid, clusters, return_min=least) for least in (RETURN_MIN, 0.0)
     )
     return as_run, unfiltered
-
-
-def ks_distance(p: np.ndarray) -> float:
-    """Return the largest distance of the p-values from uniform ones."""
-    ordered = np.sort(p)
-    ranks = np.arange(1, len(p) + 1) / len(p)
-    return float(np.maximum(np.abs(ranks - ordered), np.abs(ordered - ranks + 1.0 / len(p))).max())
 
 
 def summary(rows: list[NullRow]) -> dict[str, Any]:

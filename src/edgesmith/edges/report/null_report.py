@@ -137,7 +137,7 @@ def _horizon(row: HorizonRow) -> dict[str, Any]:
         "hidden": formats.percent(row.hidden_ratio, 0),
         "sd": formats.bps(row.gross_sd_bps, signed=False),
         "needed": [
-            ("impossible", "mute") if tier.needed_ic > 1.0 else (formats.number(tier.needed_ic, 2), _ease(tier.needed_ic))
+            ("never", "mute") if tier.needed_ic > 1.0 else (formats.number(tier.needed_ic, 2), _ease(tier.needed_ic))
             for tier in row.tiers
         ],
     }
