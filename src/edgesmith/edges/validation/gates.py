@@ -116,7 +116,8 @@ def judge_findings(found: Findings, gates: Gates) -> Judgment:
             return Judgment(verdict, f"{verdict.words}: {reason}")
     return Judgment(
         Verdict.VALIDATED,
-        f"{Verdict.VALIDATED.words}: {found.onsets:,} trades on {found.days} day{'s' * (found.days != 1)} keep {_bps(found.net_bps)} after "
+        f"{Verdict.VALIDATED.words}: {found.onsets:,} trades on {found.days} "
+        f"day{'s' * (found.days != 1)} keep {_bps(found.net_bps)} after "
         f"{_bps(found.cost_bps)} of cost, at least {_bps(found.net_low_bps)} with 95 % confidence; deflated Sharpe "
         f"{found.dsr:.3f}, probability of overfitting {found.pbo:.2f}",
     )
