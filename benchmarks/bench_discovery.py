@@ -73,7 +73,7 @@ def measure(repeats: int = 5) -> list[dict[str, Any]]:
     rows = SEARCH_ROWS if repeats >= 5 else SEARCH_ROWS // 8
     return [
         _timed("discovery: first pass, 24 features x 5 horizons, one core (rows)", DAY_ROWS, repeats, _first_pass()),
-        _timed("discovery: scan of 276 pairs x 81 cells x 3 horizons, two cores (rows)", PAIR_ROWS, repeats, _pairs()),
+        _timed("discovery: scan of 276 pairs x 121 cells x 3 horizons, two cores (rows)", PAIR_ROWS, repeats, _pairs()),
         _timed("discovery: 9,999 sign flips x 400 blocks x 1,500 cells (cells)", 1_500, repeats, _flips()),
         _timed(
             f"discovery: singles, pairs, triples of {rows:,} rows, 24 features x 10 horizons x 6 latencies (rows)",

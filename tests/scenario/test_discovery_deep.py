@@ -79,8 +79,8 @@ def test_interaction_without_marginals_is_found_at_depth_two_only(found: Discove
 
 
 def test_every_pair_is_a_trial_whatever_was_tested(found: DiscoveryResult, tmp_path: Path) -> None:
-    # Continuous features have eight merged bins, four neighbors, two halves, and the missing value.
-    pairs = 3 * 15 * 15
+    # Continuous features have ten merged bins, ten runs of those, and the missing value.
+    pairs = 3 * 21 * 21
     singles = sum(len(one.cuts) + 2 for one in found.bins)
     assert [depth.trials for depth in found.depths] == [singles, pairs]
     assert found.trials == singles + pairs == sum(found.counts.values())

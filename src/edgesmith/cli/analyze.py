@@ -99,7 +99,7 @@ def run_analysis(partitions: Any, features: tuple[FeatureSpec, ...], config: Any
     asked = {spec.name: spec for spec in features}
     regime = feature(REGIME_FEATURE, window=REGIME_WINDOW).named(REGIME_COLUMN)
     program = Program([*asked.values(), regime])
-    used = [one for one in partitions if one.key.stream in program.consumes]
+    used = [one for one in partitions if one.key.stream in program.needs]
     replay = Replay(used)
     identity, instrument = data_identity(replay, used), instruments_of(used, replay.instruments)[0]
     fee_bps = instrument.taker_fee_ratio / BPS

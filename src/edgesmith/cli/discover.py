@@ -162,7 +162,7 @@ def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
     from edgesmith.trading.report import write_report
 
     program, led = _with_axes(search)
-    used = [one for one in search.partitions if one.key.stream in program.consumes]
+    used = [one for one in search.partitions if one.key.stream in program.needs]
     source = LakeSource(used)
     venue = used[0].key.venue
     index = instrument_index(source, venue, search.symbol)

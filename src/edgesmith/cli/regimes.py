@@ -45,6 +45,9 @@ def fit_command(
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="Feature to make regimes of, volatility first; repeat. Has a default.")
     ] = None,
+    count: Annotated[
+        int | None, typer.Option("--number", min=2, max=5, help="Number of regimes; the best of 2 to 5 by default.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the fit.")] = 0,
     allow_unstable: Annotated[
         bool, typer.Option("--allow-unstable", help="Write a model even where no number of regimes was stable; it will say so.")
@@ -60,7 +63,8 @@ def fit_command(
     first_ns, last_ns = _span(chosen)
     last_ns = first_ns + int((last_ns - first_ns) * part)
     with console().status(f"fitting regimes of {symbol} ..."):
-        how = RegimeFit(inputs=tuple(inputs) if inputs else None, seed=seed, allow_unstable=allow_unstable)
+        counts = RegimeFit().regimes if count is None else (count,)
+        how = RegimeFit(inputs=tuple(inputs) if inputs else None, regimes=counts, seed=seed, allow_unstable=allow_unstable)
         model = fit_regimes(chosen, first_ns, last_ns, how)
     path = model.save(output or lake / "regimes" / f"{model.instrument.replace(' ', '_').lower()}_{model.model_id}.json")
     if as_json:

@@ -250,7 +250,7 @@ def _streams(program: Program) -> frozenset[Any]:
     from edgesmith.domain.events import Stream
 
     # The replay sees quotes and trades whatever the features read.
-    return program.consumes | {Stream.BBO, Stream.TRADE}
+    return program.needs | {Stream.BBO, Stream.TRADE}
 
 
 def _span(asked: Asked, result: DiscoveryResult, config: ValidationConfig, data_first: int, data_last: int) -> tuple[int, int]:

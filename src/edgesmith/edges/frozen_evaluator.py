@@ -46,6 +46,8 @@ class FrozenEvaluator:
     def check(self, spec: EdgeSpec) -> None:
         """Raise InputError for an edge that depends on a regime or a leader, or is entered as a maker."""
         trigger_strategy.TriggerStrategy(trigger_strategy.TriggerConfig(spec=spec, qty=1.0))
+        if spec.trigger.leader is not None:
+            raise InputError(f"{spec.edge_id} follows {spec.trigger.leader}; a vault holds the days of one symbol only")
         if spec.trigger.regimes is not None:
             raise InputError(f"{spec.edge_id} acts in some regimes only; the frozen replay cannot tell regimes apart")
 

@@ -79,7 +79,7 @@ def compute_matrix(
     Parameters
     ----------
     grid_ns
-        0: a row per event of a stream some feature consumes. Else the distance of the instants there is a row for: the one
+        0: a row per event of a stream some feature needs. Else the distance of the instants there is a row for: the one
         after the last event received at or before the instant.
     values
         "float32" writes columns that are free of scale in 4 bytes, which keeps 7 digits; prices always keep 8 bytes.
@@ -95,7 +95,7 @@ def compute_matrix(
 
 
 def _planned(lake: Path, partitions: Sequence[Partition], program: Program, grid_ns: int, values: Values) -> _Work:
-    used = [one for one in partitions if one.key.stream in program.consumes]
+    used = [one for one in partitions if one.key.stream in program.needs]
     replay = Replay(used)
     if len(replay.instruments) != 1:
         raise InputError(f"features were asked for {len(replay.instruments)} instruments at once, expected one")

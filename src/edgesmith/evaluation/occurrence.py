@@ -33,7 +33,7 @@ def occurrence(
     progress: Callable[[int, int], None] | None = None,
 ) -> Occurrence:
     """Follow `condition` over one instrument; rows in which a feature is not known yet are not counted."""
-    replay = Replay([one for one in partitions if one.key.stream in program.consumes])
+    replay = Replay([one for one in partitions if one.key.stream in program.needs])
     if len(replay.instruments) != 1:
         raise InputError(f"a condition was asked of {len(replay.instruments)} instruments at once, expected one")
     state = program.new_state()

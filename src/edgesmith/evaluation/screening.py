@@ -1,8 +1,8 @@
 """Sums of conjunctions over all rows, to choose which are worth testing block by block; compiled.
 
-Bins are merged to at most eight for this, so that a pair of features has at most 81 cells; neighbors and halves are sums of
-those. One row is eight integers, a count and g of up to seven columns: one wide register, and integers add to the same bits in
-any order.
+Bins are merged to at most ten for this, the outermost never, so that a pair of features has at most 121 cells; wider tails and
+halves are sums of those. One row is eight integers, a count and g of up to seven columns: one wide register, and integers add to
+the same bits in any order.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from edgesmith.compiled import kernel, wide_kernel
 from edgesmith.evaluation.bins import MISSING, FeatureBins
 from edgesmith.evaluation.labels import G
 
-MERGED_BINS = 8
-# Eight merged bins and the missing value.
+MERGED_BINS = 10
+# Ten merged bins and the missing value.
 SLOTS = MERGED_BINS + 1
 COLUMNS_MAX = 7
 LANES = 8
 
 
 def merged(bins: FeatureBins) -> NDArray[np.uint8]:
-    """Return the merged bin of each code (256,): eight runs of neighbors, the same seen from either end; missing is the last."""
+    """Return the merged bin of each code (256,): the middle ones become two, the same seen from either end; missing is last."""
     table = np.full(256, SLOTS - 1, np.uint8)
-    half = (bins.count + 1) // 2
+    half, kept = (bins.count + 1) // 2, MERGED_BINS // 2
     for code in range(bins.count):
         if bins.count <= MERGED_BINS:
             table[code] = code
         elif code < half:
-            table[code] = code * (MERGED_BINS // 2) // half
+            table[code] = min(code, kept - 1)
         else:
-            table[code] = MERGED_BINS - 1 - (bins.count - 1 - code) * (MERGED_BINS // 2) // half
+            table[code] = MERGED_BINS - 1 - min(bins.count - 1 - code, kept - 1)
     return table
 
 
-# Runs of merged bins a condition may be: each alone, the missing value, neighbors two by two, and halves.
-INTERVALS = (*((slot, slot) for slot in range(SLOTS)), (0, 1), (2, 3), (4, 5), (6, 7), (0, 3), (4, 7))
+# Runs of merged bins a condition may be: each alone, the missing value, tails of two bins to half of all, and two in between.
+TAILS = ((0, 1), (0, 2), (0, 3), (0, 4), (3, 4), (5, 6), (5, 9), (6, 9), (7, 9), (8, 9))
+INTERVALS = (*((slot, slot) for slot in range(SLOTS)), *TAILS)
 
 
 def intervals_of(bins: FeatureBins) -> NDArray[np.bool_]:
@@ -93,7 +94,7 @@ def pack_labels(labels: NDArray[np.int64], columns: int, out: NDArray[np.int64])
 def add_pairs(
     codes: NDArray[np.uint8], left: NDArray[np.int64], right: NDArray[np.int64], rows: NDArray[np.int64], sums: NDArray[Any]
 ) -> None:
-    """Add every row (rows, 8) to the cell of each pair of features: `sums` (pairs, 81, 8)."""
+    """Add every row (rows, 8) to the cell of each pair of features: `sums` (pairs, 121, 8)."""
     slots = np.uint32(SLOTS)
     for p in range(left.shape[0]):
         x, y, t = codes[left[p]], codes[right[p]], sums[p]
@@ -115,7 +116,7 @@ def add_refinements(
     rows: NDArray[np.int64],
     sums: NDArray[Any],
 ) -> None:
-    """Add every row inside a pair's cell to the cell's refinement by each feature: `sums` (cells, features, 9, 8).
+    """Add every row inside a pair's cell to the cell's refinement by each feature: `sums` (cells, features, 11, 8).
 
     Cell c is where the code of each of its two features lies from `slots[c, ., 0]` to `slots[c, ., 1]`.
     """

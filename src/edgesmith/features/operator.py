@@ -114,6 +114,13 @@ class Node:
         assert common, f"inputs of '{self.name}' never arrive in one event; carry one over with latest()"
         return common
 
+    @cached_property
+    def needs(self) -> frozenset[Stream]:
+        """Return the streams it must be fed: those it consumes, and those of whose values it looks at the latest."""
+        if self.operator is None:
+            return self.field_of if len(self.field_of) == 1 else frozenset()
+        return self.consumes.union(*(node.needs for node in self.inputs))
+
     @property
     def available(self) -> frozenset[Stream]:
         """Return the streams on whose events it has a value."""

@@ -75,6 +75,7 @@ class Program:
         self.width = len(self.names)
         self.warmup_events = max(spec.warmup_events for spec in self.features)
         self.consumes: frozenset[Stream] = frozenset().union(*(spec.consumes for spec in self.features))
+        self.needs: frozenset[Stream] = frozenset().union(*(spec.node.needs for spec in self.features))
         self.looks_at: frozenset[int] = frozenset().union(*(spec.node.looks_at for spec in self.features))
         layouts = lay_out([spec.node for spec in self.features])
         self._initial = np.array([number for layout in layouts for number in layout.initial], np.float64)

@@ -114,6 +114,7 @@ class Engine:
         self.books = new_books(self.instruments)
         self.views = records(VIEW, len(self.instruments))
         self.views["lot"] = [instrument.lot for instrument in self.instruments]
+        self.views["instrument"] = range(len(self.instruments))
         self.curves = Curves(len(self.instruments))
         self.recorder = Recorder(self.instruments, folder)
         self._folder = folder

@@ -98,7 +98,8 @@ VIEW: np.dtype[Any] = np.dtype(
         # read
         ("ts", "i8"), ("kind", "i8"), ("bid_price", "f8"), ("ask_price", "f8"), ("bid_qty", "f8"), ("ask_qty", "f8"),
         ("price", "f8"), ("qty", "f8"), ("side", "f8"), ("position_qty", "f8"), ("pending_qty", "f8"), ("open_orders", "i8"),
-        ("lot", "f8"), ("trace_level", "i8"), ("features", "f8", MAX_FEATURES), ("params", "f8", MAX_PARAMS),
+        ("lot", "f8"), ("instrument", "i8"), ("trace_level", "i8"),
+        ("features", "f8", MAX_FEATURES), ("params", "f8", MAX_PARAMS),
         # kept between events
         ("memory", "f8", MAX_MEMORY),
         # written: limit orders and cancels; the target position is the return value

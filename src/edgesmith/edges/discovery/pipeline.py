@@ -20,6 +20,7 @@ from edgesmith.edges.discovery.result import Bins, Cell, DepthCount, DiscoveryRe
 from edgesmith.edges.discovery.survey import Survey, foretold, survey
 from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord, trial_hash
 from edgesmith.errors import InputError
+from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.labels import LabelSpec, column_groups
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
@@ -92,6 +93,8 @@ def discover(
         workers=workplace.workers,
         progress=_stage(workplace, "reading the edges span"),
     )
+    if regimes is not None:
+        surveyed = surveyed._replace(bins=tuple(_in_regimes(one, regimes) for one in surveyed.bins))
     columns = len(labels.horizons_ns) * len(labels.latencies_ns)
     table = foretold(surveyed.needed_ic, labels, last_ns - test_first_ns, columns * len(places_of(surveyed.bins)), config)
     surveyed = surveyed._replace(needed_ic=table)
@@ -111,6 +114,13 @@ def discover(
     )
     span = EdgesSpan(first_ns, test_first_ns, last_ns)
     return _search(source, instrument, panel, surveyed, span, config, ledger, data, always, workplace)
+
+
+def _in_regimes(bins: FeatureBins, regimes: RegimeModel) -> FeatureBins:
+    # Up to the end of its fit a model says nothing, and that may be most of the edges span: its regimes are known without.
+    if bins.name != regimes.features()[0].name:
+        return bins
+    return FeatureBins(bins.name, tuple(regime + 0.5 for regime in range(regimes.regimes - 1)))
 
 
 def _span(source: EventSource, instrument: int, first_ns: int | None, last_ns: int | None) -> tuple[int, int]:

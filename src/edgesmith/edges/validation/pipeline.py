@@ -82,6 +82,8 @@ class _Measured(NamedTuple):
     own: EdgeSums
     column: int
     grid: Floats
+    # Of an edge that acts in some regimes, the blocks in which one of those was.
+    grid_keys: NDArray[np.int64]
     own_cell: int
     frozen: Frozen
     stressed: Frozen
@@ -175,6 +177,7 @@ def _measure(
         own=own,
         column=own.column(*pair),
         grid=grid_of(found, *pair),
+        grid_keys=found.keys,
         own_cell=_place(spec, panel),
         frozen=replayed(),
         stressed=replayed(latency_ns=config.gates.stressed_ns(spec.latency_ns)),
@@ -238,8 +241,8 @@ def _mde(one: _Measured, excess: FlipResult, config: ValidationConfig) -> float 
 
 
 def _splits(one: _Measured, panel: CodedPanel, config: ValidationConfig) -> _Splits:
-    blocks = Blocks(one.own.keys, one.own.block_ns, one.spec.latency_ns + one.spec.horizon_ns, config.embargo_ns)
-    count = len(one.own.keys)
+    blocks = Blocks(one.grid_keys, one.own.block_ns, one.spec.latency_ns + one.spec.horizon_ns, config.embargo_ns)
+    count = len(one.grid_keys)
     return _Splits(
         walks=_walks(one, blocks, config),
         overfit=grid_overfitting(one.grid, config.parts) if count >= 2 * config.parts else None,
