@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -110,17 +111,29 @@ def test_a_reflection_turns_whole_pieces_of_the_path_over() -> None:
     own, turned = panel.open_day(FIRST_DAY).grid, reflected(panel, 3, piece_ns=NS_PER_S).open_day(FIRST_DAY)
     assert np.array_equal(turned.codes, panel.open_day(FIRST_DAY).codes)
     assert np.array_equal(np.isnan(turned.grid.mids), np.isnan(own.mids))
-    pieces = ((own.first_index + np.arange(own.mids.shape[1])) * GRID_NS) // NS_PER_S
-    steps, before = np.diff(turned.grid.mids[0]), np.diff(own.mids[0])
-    known = np.isfinite(before)
-    sign = np.round(steps[known] / before[known], 6)
-    assert set(sign) == {1.0, -1.0}
-    assert all(len(set(sign[pieces[1:][known] == piece])) == 1 for piece in np.unique(pieces[1:][known]))
-    # Entry later by a latency sees the pieces of its own time.
-    by_piece = dict(zip(pieces[1:][known], sign, strict=True))
-    late = np.diff(turned.grid.mids[1]) / np.diff(own.mids[1])
-    seen = [(late[i], by_piece[pieces[i + 3]]) for i in np.flatnonzero(known)[:-3] if pieces[i + 3] in by_piece]
-    assert len(seen) > 200 and all(one == pytest.approx(other) for one, other in seen)
+    signs: dict[int, float] = {}
+    # Entry later by a latency (two steps) sees the pieces of its own time.
+    for series, late in ((0, 0), (1, 2)):
+        before, last = None, -1
+        for i in np.flatnonzero(np.isfinite(own.mids[series])):
+            piece = int((own.first_index + i + late) * GRID_NS // NS_PER_S)
+            if before is None or piece != before[0]:
+                before = (piece, last if before else i)
+            last = i
+            moved = turned.grid.mids[series, i] / turned.grid.mids[series, before[1]] - 1.0
+            if i != before[1]:
+                sign = moved / (own.mids[series, i] / own.mids[series, before[1]] - 1.0)
+                assert sign == pytest.approx(signs.setdefault(piece, round(sign)), abs=1e-6)
+    assert set(signs.values()) == {1.0, -1.0} and len(signs) > 35
+
+
+def test_a_reflected_price_stays_above_zero() -> None:
+    """A path that grows a hundredfold would be below zero were its steps taken at their face value."""
+    panel = a_panel(1)
+    own = panel.open_day(FIRST_DAY)
+    growing = own.grid._replace(mids=np.exp(np.linspace(0.0, 5.0, own.grid.mids.shape[1])) * np.ones((2, 1)))
+    turned = reflected(replace(panel, open_day=lambda _: own._replace(grid=growing)), 1, NS_PER_S).open_day(FIRST_DAY)
+    assert turned.grid.mids.min() > 0.0
 
 
 def test_what_is_drawn() -> None:

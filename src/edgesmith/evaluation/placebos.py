@@ -90,9 +90,7 @@ def reflected(panel: CodedPanel, seed: int, piece_ns: int = PIECE_NS) -> CodedPa
         mids = np.empty_like(own.grid.mids)
         for place, latency_ns in enumerate(latencies):
             piece = (at_ns + latency_ns) // piece_ns
-            drawn = uniforms_at(key, np.arange(piece[0], piece[-1] + 1) if len(piece) else piece)
-            signs = np.where(drawn < 0.5, 1.0, -1.0)
-            mids[place] = _turned(own.grid.mids[place], signs[piece - piece[:1]])
+            mids[place] = _turned(own.grid.mids[place], piece, key)
         return own._replace(grid=own.grid._replace(mids=mids))
 
     return replace(panel, open_day=lru_cache(maxsize=DAYS_KEPT)(open_day))
@@ -165,10 +163,16 @@ def _copy(panel: CodedPanel, move: Move, first_index: int, codes: NDArray[np.uin
             known[to] = source.grid.segment_last[of] >= 0
 
 
-def _turned(mids: NDArray[np.float64], signs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turned(mids: NDArray[np.float64], piece: NDArray[np.int64], key: np.uint64) -> NDArray[np.float64]:
+    # Each piece moves by as much of its first price as it did, up or down, from where the piece before ended.
     out = np.full_like(mids, np.nan)
     there = np.flatnonzero(np.isfinite(mids))
-    if len(there):
-        path = mids[there]
-        out[there] = path[0] + np.cumsum(np.diff(path, prepend=path[0]) * signs[there])
+    if not len(there):
+        return out
+    path, starts = mids[there], np.flatnonzero(np.diff(piece[there], prepend=piece[there[0]] - 1))
+    signs = np.where(uniforms_at(key, piece[there[starts]]) < 0.5, 1.0, -1.0)
+    base, ends = path[np.maximum(starts - 1, 0)], path[np.append(starts[1:], len(path)) - 1]
+    new_base = path[0] * np.cumprod(np.append(1.0, 1.0 + signs * (ends / base - 1.0)))[:-1]
+    of = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(path))))
+    out[there] = new_base[of] * (1.0 + signs[of] * (path / base[of] - 1.0))
     return out
