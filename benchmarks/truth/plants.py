@@ -119,7 +119,7 @@ class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     All moves are from mid price to mid price. `true_gross_bps` is the record's, of its `decisions`: onsets of both sides, whether
     or not one is still held. `labeled_gross_bps` is what labels say of `labeled` such onsets, `label_sum_bps` what they say of
-    the `free` onsets to the side of the edge at which nothing is held, which a replay trades. `spread_bps` took both half spreads.
+    the `free` onsets to the side of the edge while nothing is held, which a replay trades. `spread_bps` took both half spreads.
     """
 
     seed: int
