@@ -1,7 +1,11 @@
-"""Tick tapes with everything that makes features wrong: flat stretches, jumps, empty books, ties on the clock."""
+"""Tick tapes with everything that makes features wrong: flat stretches, jumps, empty books, ties on the clock.
+
+And the two programs tests share: compiling one of every feature takes half a minute, so `tests/warm.py` does it once for all.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,12 +20,83 @@ from edgesmith.domain.events import (
     KIND_TRADE,
 )
 from edgesmith.domain.records import joined, taken
+from edgesmith.features.catalog import features
+from edgesmith.features.operator import Feature, FeatureSpec
+from edgesmith.features.program import Program
 
 # Powers of two, so that scaling and reflecting prices is exact.
 TICK = 2.0**-4
 LEVEL_TICKS = 2**20
 NS_PER_MS = 1_000_000
 SPAN_NS = 600_000 * NS_PER_MS
+
+# The instrument the cross features look at.
+LEADER = 0
+FAST = {"half_life_ns": 20 * NS_PER_MS}
+GRID = {"grid_ns": 10 * NS_PER_MS, "half_life_ns": 100 * NS_PER_MS}
+SMALL: dict[str, dict[str, Any]] = {
+    "volatility": {"window": 3},
+    "ema": {"period": 2},
+    "rsi": {"period": 3},
+    "atr": {"period": 1},
+    "roc": {"period": 4},
+    "regime_volatility": {"short": 2, "long": 3, "low_ratio": 0.8, "high_ratio": 1.2},
+    # Weights of 2/3 and 2/5: where one is 1 the averages tie, and rounding decides the label.
+    "regime_trend": {"fast": 2, "slow": 4, "threshold_ratio": 1e-9},
+    "regime_spread": {"window": 2},
+    "imbalance_ema": {"period": 1},
+    "ema_slope": {"period": 3, "lookback": 2},
+    "bollinger_pos": {"period": 5, "width": 1.0},
+    "trade_flow_imbalance": {"half_life_ns": 1_000_000, "warmup_events": 2},
+    "trade_activity": {"half_life_ns": 1_000_000, "warmup_events": 2},
+    "liquidity_pressure": {"period": 1},
+    "return_momentum": {"window": 3, "by_size": 0},
+    "regime_stability": {"window": 3},
+    "spread_compression": {"fast": 1, "slow": 3},
+    "imbalance_acceleration": {"period": 2, "smoothing": 2, "gain": 1.0},
+    "micro_reversion": {"window": 2},
+    "quote_intensity": {"window": 3, "ranks": 4},
+    "behavior_divergence": {"window": 2, "period": 2},
+    "volatility_compression_score": {"ranks": 3},
+    "volatility_ratio": {"short": 2, "long": 4},
+    "trend_strength": {"fast": 1, "slow": 3, "steps": 1, "noise": 2, "gain": 0.1},
+    "spread_ratio": {"window": 2},
+    "trend_efficiency": {"window": 3},
+    "mean_spread": {"half_life_ns": 1_000_000},
+    "quote_rate": {"half_life_ns": 1_000_000},
+    "path_efficiency": {"half_life_ns": 1_000_000},
+    "kyle_lambda": GRID,
+    "order_flow_impact": GRID,
+    "realized_volatility": GRID,
+    "jump_ratio": GRID,
+    "realized_compression": {"half_life_ns": 50 * NS_PER_MS},
+    "absorbed_flow": {"half_life_ns": 500 * NS_PER_MS, "slope_half_life_ns": 1_000 * NS_PER_MS},
+    "vpin": {"bucket_ns": 20 * NS_PER_MS, "half_life_ns": 400 * NS_PER_MS, "buckets": 5},
+    "bid_refills": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
+    "ask_refills": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
+    "refill_balance": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
+    "leader_return": {"leader": LEADER, "window_ns": 15 * NS_PER_MS},
+    "leader_basis": {"leader": LEADER},
+    "leader_basis_score": {"leader": LEADER, "half_life_ns": 50 * NS_PER_MS},
+}
+
+
+@functools.cache
+def default_program() -> Program:
+    """Return every feature at its defaults, each column under the feature's name."""
+    return Program([one.spec() for one in features()])
+
+
+@functools.cache
+def small_program() -> Program:
+    """Return every feature at windows so short that a short tape fills them."""
+    return Program([_small(one) for one in features()])
+
+
+def _small(one: Feature) -> FeatureSpec:
+    known = {param.name for param in one.params}
+    given = SMALL.get(one.name, FAST if "half_life_ns" in known else {})
+    return one.spec(**({"warmup_events": 3} if "warmup_events" in known else {}) | given)
 
 
 def bbo_tape(count: int, seed: int = 0, tick: float = TICK, level_ticks: int = LEVEL_TICKS) -> NDArray[Any]:

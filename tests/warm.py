@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgesmith.features.program import Program
 
 WORKERS = 2
 
@@ -18,15 +22,32 @@ def engine() -> None:
     compile_decide(StrategyV1.name, StrategyV1.decide)
 
 
-def features() -> None:
+def of_all() -> None:
+    from builders_features import default_program
+
+    _computed(default_program())
+
+
+def of_all_small() -> None:
+    from builders_features import small_program
+
+    _computed(small_program())
+
+
+def sets() -> None:
+    from edgesmith.features.catalog import feature_set
+    from edgesmith.features.program import Program
+
+    for name in ("base", "stationary"):
+        _computed(Program(feature_set(name)))
+
+
+def _computed(program: Program) -> None:
     import numpy as np
 
     from edgesmith.domain.events import EVENT
-    from edgesmith.features.catalog import FEATURE_SETS, feature_set
-    from edgesmith.features.program import Program
 
-    for name in FEATURE_SETS:
-        Program(feature_set(name)).compute(np.zeros(2, EVENT), instruments=2)
+    program.compute(np.zeros(2, EVENT), instruments=2)
 
 
 def world() -> None:
@@ -40,7 +61,7 @@ def world() -> None:
 
 
 # Longest first: the pool takes them in this order.
-STEPS: tuple[Callable[[], None], ...] = (world, engine, features)
+STEPS: tuple[Callable[[], None], ...] = (of_all, of_all_small, world, engine, sets)
 
 
 def main() -> None:

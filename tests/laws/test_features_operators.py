@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from builders_features import LEVEL_TICKS, TICK, bbo_tape, in_order, mirrored, mixed_tape, scaled
+from builders_features import LEVEL_TICKS, TICK, bbo_tape, default_program, in_order, mirrored, mixed_tape, scaled
 from edgesmith.domain.events import PAYLOAD_FIELDS, Stream
 from edgesmith.domain.records import taken
 from edgesmith.features.catalog import features
 from edgesmith.features.operator import EVERY_STREAM, Feature, Mirror, Node, Unit
-from edgesmith.features.program import Program
 
 REGISTERED = features()
 every_feature = pytest.mark.parametrize("feature", REGISTERED, ids=[feature.name for feature in REGISTERED])
@@ -31,11 +30,6 @@ every_feature = pytest.mark.parametrize("feature", REGISTERED, ids=[feature.name
 CANCELING = ("kyle_lambda", "order_flow_impact", "absorbed_flow")
 # The laws look at this instrument; features that look across look at instrument 0.
 OWN = 1
-
-
-@functools.cache
-def program() -> Program:
-    return Program([feature.spec() for feature in REGISTERED])
 
 
 @functools.cache
@@ -51,7 +45,7 @@ def with_leader(events: NDArray[Any]) -> NDArray[Any]:
 
 
 def compute(events: NDArray[Any]) -> NDArray[np.float64]:
-    return program().compute(events, instruments=2)
+    return default_program().compute(events, instruments=2)
 
 
 @functools.cache
@@ -60,7 +54,7 @@ def rows() -> NDArray[np.float64]:
 
 
 def column(feature: Feature, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return matrix[:, program().names.index(feature.name)]
+    return matrix[:, default_program().names.index(feature.name)]
 
 
 def updates(feature: Feature, events: NDArray[Any]) -> NDArray[np.bool_]:
@@ -104,10 +98,13 @@ def test_other_events_carry_the_value_forward(feature: Feature) -> None:
 
 
 def in_chunks(events: NDArray[Any], cuts: list[int]) -> NDArray[np.float64]:
-    state, out = program().new_state(int(events["instrument"].max()) + 1), np.empty((len(events), program().width))
+    state, out = (
+        default_program().new_state(int(events["instrument"].max()) + 1),
+        np.empty((len(events), default_program().width)),
+    )
     edges = [0, *sorted(cut % (len(events) + 1) for cut in cuts), len(events)]
     for start, stop in pairwise(edges):
-        program().run(events[start:stop], out[start:stop], state)
+        default_program().run(events[start:stop], out[start:stop], state)
     return out
 
 
@@ -118,9 +115,9 @@ def test_any_chunking_gives_the_same_bytes(cuts: list[int]) -> None:
 
 
 def test_one_at_a_time_gives_the_same_bytes() -> None:
-    state, out = program().new_state(2), np.empty(program().width)
+    state, out = default_program().new_state(2), np.empty(default_program().width)
     for place in range(1_500):
-        program().step(tape()[place : place + 1], out, state)
+        default_program().step(tape()[place : place + 1], out, state)
         assert same_bytes(out, rows()[place]), f"event {place}"
 
 
@@ -137,12 +134,12 @@ def test_later_events_change_nothing_before(place: int, seed: int) -> None:
 @given(st.integers(0, 5_999), st.integers(1, 600))
 def test_snapshot_and_restore_are_invisible(place: int, detour: int) -> None:
     place %= len(tape())
-    state, out = program().new_state(2), np.empty_like(rows())
-    program().run(tape()[:place], out[:place], state)
+    state, out = default_program().new_state(2), np.empty_like(rows())
+    default_program().run(tape()[:place], out[:place], state)
     snapshot = state.snapshot()
-    program().run(bbo_tape(detour, seed=5), np.empty((detour, program().width)), state)
+    default_program().run(bbo_tape(detour, seed=5), np.empty((detour, default_program().width)), state)
     state.restore(snapshot)
-    program().run(tape()[place:], out[place:], state)
+    default_program().run(tape()[place:], out[place:], state)
     assert same_bytes(out, rows())
 
 
@@ -210,14 +207,15 @@ def test_a_bad_number_gives_nan_once_and_is_forgotten(feature: Feature, bad: flo
 
 def test_interleaved_instruments_do_not_meet() -> None:
     # All but the features that look across.
-    apart = Program([spec for spec in program().features if not spec.node.looks_at])
+    program = default_program()
+    apart = [column for column, spec in enumerate(program.features) if not spec.node.looks_at]
     both = mixed_tape(6_000, seed=3, instruments=2)
-    together = apart.compute(both, instruments=2)
+    together = program.compute(both, instruments=2)[:, apart]
     for instrument in range(2):
         mine = both["instrument"] == instrument
         alone = both[mine]
         alone["instrument"] = 0
-        assert same_bytes(together[mine], apart.compute(alone))
+        assert same_bytes(together[mine], program.compute(alone)[:, apart])
 
 
 ALONE_AND_TOGETHER = """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders_features import LEVEL_TICKS, NS_PER_MS, in_order, slow_tape
+from builders_features import GRID, LEADER, LEVEL_TICKS, NS_PER_MS, in_order, slow_tape, small_program
 from edgesmith.domain.events import (
     EVENT,
     FLAG_AFTER_GAP,
@@ -25,24 +25,7 @@ from edgesmith.features.program import Program
 from naive import behavior, flow, grids
 from naive import features as of_one_stream
 
-OWN, LEADER = 1, 0
-FAST = {"half_life_ns": 20 * NS_PER_MS}
-GRID = {"grid_ns": 10 * NS_PER_MS, "half_life_ns": 100 * NS_PER_MS}
-SMALL: dict[str, dict[str, Any]] = {
-    "kyle_lambda": GRID,
-    "order_flow_impact": GRID,
-    "realized_volatility": GRID,
-    "jump_ratio": GRID,
-    "realized_compression": {"half_life_ns": 50 * NS_PER_MS},
-    "absorbed_flow": {"half_life_ns": 500 * NS_PER_MS, "slope_half_life_ns": 1_000 * NS_PER_MS},
-    "vpin": {"bucket_ns": 20 * NS_PER_MS, "half_life_ns": 400 * NS_PER_MS, "buckets": 5},
-    "bid_refills": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
-    "ask_refills": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
-    "refill_balance": {"within_ns": 30 * NS_PER_MS, "share": 0.3},
-    "leader_return": {"leader": LEADER, "window_ns": 15 * NS_PER_MS},
-    "leader_basis": {"leader": LEADER},
-    "leader_basis_score": {"leader": LEADER, "half_life_ns": 50 * NS_PER_MS},
-}
+OWN = 1
 TWINS = {**vars(grids), **vars(flow)}
 NAMES = [one.name for one in features() if one.name in TWINS and one.name not in vars(of_one_stream)]
 # Differences of nearly equal numbers: error in units of the largest value in the column.
@@ -90,16 +73,8 @@ def as_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 @functools.cache
-def computed() -> tuple[Program, Any]:
-    # Features with warm-up in trades or quotes get a short one.
-    specs = []
-    for one in features():
-        if one.name in NAMES:
-            known = {param.name for param in one.params}
-            given = SMALL.get(one.name, FAST if "half_life_ns" in known else {})
-            specs.append(one.spec(**given, **({"warmup_events": 3} if "warmup_events" in known else {})))
-    program = Program(specs)
-    return program, program.compute(tape(), instruments=2)[tape()["instrument"] == OWN]
+def rows_of_own() -> Any:
+    return small_program().compute(tape(), instruments=2)[tape()["instrument"] == OWN]
 
 
 def test_every_feature_has_a_twin() -> None:
@@ -109,7 +84,7 @@ def test_every_feature_has_a_twin() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_twin(name: str) -> None:
-    program, rows = computed()
+    program, rows = small_program(), rows_of_own()
     column = program.names.index(name)
     spec, got, twin = program.features[column], rows[:, column], TWINS[name]
     own, leader = as_rows()

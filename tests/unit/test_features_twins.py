@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -11,46 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from builders_features import bbo_tape, trade_tape
+from builders_features import bbo_tape, default_program, small_program, trade_tape
 from edgesmith.domain.events import EVENT, KIND_BBO, KIND_TRADE, Stream
-from edgesmith.features.catalog import feature, features
+from edgesmith.features.catalog import features
 from edgesmith.features.operator import FeatureSpec, Unit
 from edgesmith.features.program import Program
 from naive import behavior
 from naive import features as naive
 
-SMALL: dict[str, dict[str, Any]] = {
-    "volatility": {"window": 3},
-    "ema": {"period": 2},
-    "rsi": {"period": 3},
-    "atr": {"period": 1},
-    "roc": {"period": 4},
-    "regime_volatility": {"short": 2, "long": 3, "low_ratio": 0.8, "high_ratio": 1.2},
-    # Weights of 2/3 and 2/5: where one is 1 the averages tie, and rounding decides the label.
-    "regime_trend": {"fast": 2, "slow": 4, "threshold_ratio": 1e-9},
-    "regime_spread": {"window": 2},
-    "imbalance_ema": {"period": 1},
-    "ema_slope": {"period": 3, "lookback": 2},
-    "bollinger_pos": {"period": 5, "width": 1.0},
-    "trade_flow_imbalance": {"half_life_ns": 1_000_000, "warmup_events": 2},
-    "trade_activity": {"half_life_ns": 1_000_000, "warmup_events": 2},
-    "liquidity_pressure": {"period": 1},
-    "return_momentum": {"window": 3, "by_size": 0},
-    "regime_stability": {"window": 3},
-    "spread_compression": {"fast": 1, "slow": 3},
-    "imbalance_acceleration": {"period": 2, "smoothing": 2, "gain": 1.0},
-    "micro_reversion": {"window": 2},
-    "quote_intensity": {"window": 3, "ranks": 4},
-    "behavior_divergence": {"window": 2, "period": 2},
-    "volatility_compression_score": {"ranks": 3},
-    "volatility_ratio": {"short": 2, "long": 4},
-    "trend_strength": {"fast": 1, "slow": 3, "steps": 1, "noise": 2, "gain": 0.1},
-    "spread_ratio": {"window": 2},
-    "trend_efficiency": {"window": 3},
-    "mean_spread": {"half_life_ns": 1_000_000},
-    "quote_rate": {"half_life_ns": 1_000_000},
-    "path_efficiency": {"half_life_ns": 1_000_000},
-}
 TWINS = {name: twin for module in (behavior, naive) for name, twin in vars(module).items()}
 # Features of one stream; those of several, and of the streams that come now and then, have theirs in test_features_flow_twins.
 NAMES = [registered.name for registered in features() if registered.name in TWINS]
@@ -74,19 +41,18 @@ ABSOLUTE = {
 }
 
 
-@functools.cache
 def program(size: str) -> Program:
-    return Program([feature(name, **(SMALL.get(name, {}) if size == "small" else {})) for name in NAMES])
+    return small_program() if size == "small" else default_program()
 
 
 def spec_of(name: str, size: str) -> FeatureSpec:
-    return program(size).features[NAMES.index(name)]
+    return program(size).features[program(size).names.index(name)]
 
 
 def check(name: str, size: str, bbo: NDArray[Any], trades: NDArray[Any]) -> None:
     spec = spec_of(name, size)
     events = bbo if Stream.BBO in spec.consumes else trades
-    got = program(size).compute(events)[:, NAMES.index(name)]
+    got = program(size).compute(events)[:, program(size).names.index(name)]
     twin, params = TWINS[name], dict(spec.params)
     if spec.definition.unit is Unit.LABEL:
         # A ratio that sits on its threshold may be rounded to either side.
@@ -157,4 +123,4 @@ def test_flat_market_is_exactly_flat_after_a_jump() -> None:
     events["bid_price"][200:], events["ask_price"][200:] = 65_536.1, 65_536.2
     rows = program("default").compute(events)[420:]
     for name, value in {"volatility": 0.0, "return_1": 0.0, "rsi": 50.0, "bollinger_pos": 0.5, "regime_volatility": 1.0}.items():
-        assert (rows[:, NAMES.index(name)] == value).all(), name
+        assert (rows[:, program("default").names.index(name)] == value).all(), name
