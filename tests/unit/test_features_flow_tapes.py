@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,34 @@ def trade(at_ms: float, side: int, price: float, qty: float) -> dict[str, Any]:
     return {"kind": KIND_TRADE, "ts_recv": int(at_ms * MS), "side": side, "price": price, "qty": qty}
 
 
+# All that the tapes below ask for, in one program: compiled once instead of a dozen times.
+ASKED: list[tuple[str, dict[str, object]]] = [
+    ("order_flow_imbalance", {"half_life_ns": FOREVER, "warmup_events": 1}),
+    ("order_flow_imbalance", {"half_life_ns": MS, "warmup_events": 1}),
+    ("bid_absorption", {}),
+    ("ask_absorption", {}),
+    ("absorption_balance", {}),
+    ("bid_refills", {}),
+    ("ask_refills", {}),
+    ("spread_ticks", {}),
+    ("wide_age", {}),
+    ("spread_peak", {"half_life_ns": 500 * MS}),
+    ("buy_intensity", {"warmup_events": 1}),
+    ("burst_ratio", {"warmup_events": 1}),
+]
+
+
+@functools.cache
+def program() -> Program:
+    return Program([feature(name, **params).named(f"asked_{place}") for place, (name, params) in enumerate(ASKED)])
+
+
 def values(tape: list[dict[str, Any]], name: str, **params: object) -> list[float | None]:
     events = np.zeros(len(tape), EVENT)
     for place, fields in enumerate(tape):
         for field, value in fields.items():
             events[field][place] = value
-    column = Program([feature(name, **params)]).compute(events)[:, 0]
+    column = program().compute(events)[:, ASKED.index((name, params))]
     return [None if np.isnan(value) else round(float(value), 6) for value in column]
 
 
