@@ -72,6 +72,10 @@ def discover_command(
         Path | None, typer.Option("--regimes", metavar="MODEL", help="Regime model of `regimes fit`: also search by regime.")
     ] = None,
     leader: Annotated[str | None, typer.Option("--leader", help="Symbol of the same venue whose moves may lead.")] = None,
+    grid: Annotated[float, typer.Option("--grid", help="Milliseconds between decisions, 10 at least.")] = 100.0,
+    quantiles: Annotated[
+        str | None, typer.Option("--quantiles", help="Where bins are cut, such as 0.002,0.02,0.5,0.98,0.998; at most 15.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the sign flips.")] = 1,
     workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
@@ -80,7 +84,9 @@ def discover_command(
     as_json: JsonOption = False,
 ) -> None:
     """Search for edges, with cost and latency inside the target and every look counted; goes on where a killed search ended."""
-    config = discovery_config(horizon, latency, fee_bps, seed, depth=depth, cost_tier=cost_tier)
+    config = discovery_config(
+        horizon, latency, fee_bps, seed, depth=depth, cost_tier=cost_tier, grid_ms=grid, quantiles=quantiles
+    )
     symbols = [symbol] if leader is None else [symbol, leader]
     partitions = choose(lake, venue, market, symbols, date, start, end)
     search = Search(partitions, program_of_sets(sets), config, runs, symbol=symbol, lake=lake, workers=workers, part=part)
@@ -101,6 +107,8 @@ def discovery_config(
     *,
     depth: int = 1,
     cost_tier: str | None = None,
+    grid_ms: float = 100.0,
+    quantiles: str | None = None,
 ) -> Any:
     """Return the discovery configuration command line options mean."""
     from edgesmith.edges.discovery.config import DiscoveryConfig
@@ -111,6 +119,7 @@ def discovery_config(
         "fee_out_bps": fee_bps,
         "depth": depth,
         "cost_tier": cost_tier,
+        "grid_ns": round(grid_ms * NS_PER_MS),
     }
     if fee_bps is not None and cost_tier is not None:
         raise InputError("--fee-bps was given together with --cost-tier; give one or the other")
@@ -118,6 +127,11 @@ def discovery_config(
         options["horizons_ns"] = _durations("--horizon", horizons_s, NS_PER_S, positive=True)
     if latencies_ms:
         options["latencies_ns"] = _durations("--latency", latencies_ms, NS_PER_MS, positive=False)
+    if quantiles is not None:
+        try:
+            options["quantiles"] = tuple(float(text) for text in quantiles.split(","))
+        except ValueError:
+            raise InputError(f"--quantiles was '{quantiles}', expected numbers between 0 and 1 with commas between") from None
     return DiscoveryConfig(**options)
 
 

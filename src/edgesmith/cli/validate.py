@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgesmith.edges.validation.card import EdgeCard
     from edgesmith.edges.validation.pipeline import ValidationConfig
     from edgesmith.evaluation.coded import CodedPanel
+    from edgesmith.features.operator import FeatureSpec
     from edgesmith.features.program import Program
     from edgesmith.lake.catalog import Partition
 
@@ -125,6 +126,8 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
         raise InputError(f"lake {asked.lake} has no {result.instrument}, which the search was in; name its lake with --lake")
     (instrument,) = instruments_of(partitions, [(venue, symbol)])
     specs = _candidates(asked, result, instrument)
+    leaders = {spec.trigger.leader for spec in specs if spec.trigger.leader is not None}
+    partitions += [one for leader in sorted(leaders) for one in Catalog(asked.lake).partitions(venue, None, leader)]
     program, used_bins = _program(specs, result, asked.regimes)
     partitions = [one for one in partitions if one.key.stream in _streams(program)]
     source = LakeSource(partitions)
@@ -144,7 +147,7 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
     config = _at_level(config, look)
     with progress("validation") as advance:
         panel = _panel(source, index, program, result, used_bins, (first_ns, last_ns), asked, advance)
-        leaking = _leaking(program, partitions, first_ns, last_ns)
+        leaking = _leaking(program, partitions, first_ns, last_ns, len(source.instruments))
         cards = validate(
             specs,
             panel,
@@ -227,9 +230,8 @@ def _program(specs: Sequence[EdgeSpec], result: DiscoveryResult, regimes: Path |
     label = None if model is None else model.features()[0]
     chosen = []
     for one in result.bins:
-        # Columns of a leader are of no feature that one symbol has.
         with suppress(UnknownNameError):
-            chosen.append(label if label is not None and one.feature == label.name else feature(one.feature))
+            chosen.append(label if label is not None and one.feature == label.name else _as_led(feature(one.feature), wanted))
     chosen = [one for one in chosen if str(one) in wanted or one is label]
     missing = sorted(wanted - {str(one) for one in chosen})
     if missing:
@@ -244,6 +246,23 @@ def _program(specs: Sequence[EdgeSpec], result: DiscoveryResult, regimes: Path |
         if spec.trigger.regimes is not None and (model is None or model.model_id != spec.regimes_hash):
             raise InputError(f"{spec.edge_id} acts in some regimes only; give the model of the search with --regimes")
     return Program(chosen), {one.name for one in chosen}
+
+
+def _as_led(column: FeatureSpec, wanted: set[str]) -> FeatureSpec:
+    # Of a leader's feature the edges know the place of the leader among the symbols.
+    from dataclasses import replace
+
+    from edgesmith.features.text import parse_feature
+
+    def but_leader(spec: FeatureSpec) -> list[tuple[str, object]]:
+        return [pair for pair in spec.params if pair[0] != "leader"]
+
+    for text in sorted(wanted):
+        if text.startswith(f"{column.feature}("):
+            spec = parse_feature(text)
+            if but_leader(spec) == but_leader(column):
+                return replace(column, params=spec.params)
+    return column
 
 
 def _streams(program: Program) -> frozenset[Any]:
@@ -319,14 +338,14 @@ def _panel(
     )
 
 
-def _leaking(program: Program, partitions: Sequence[Partition], first_ns: int, last_ns: int) -> set[str]:
+def _leaking(program: Program, partitions: Sequence[Partition], first_ns: int, last_ns: int, instruments: int) -> set[str]:
     import numpy as np
 
     from edgesmith.domain.records import as_records, joined
     from edgesmith.evaluation.leak import leaking_columns
     from edgesmith.lake.replay import Replay
 
-    state, batches, valued, count = program.new_state(), [], np.zeros(program.width, np.bool_), 0
+    state, batches, valued, count = program.new_state(instruments), [], np.zeros(program.width, np.bool_), 0
     for batch in Replay(partitions, start_ns=first_ns, end_ns=last_ns).batches():
         rows = np.empty((len(batch), program.width))
         program.run(as_records(batch), rows, state)
@@ -343,7 +362,7 @@ def _leaking(program: Program, partitions: Sequence[Partition], first_ns: int, l
     events = joined(batches)
 
     def columns(known: Any, until_ns: int) -> Any:
-        return program.compute(known)[known["ts_recv"] <= until_ns]
+        return program.compute(known, instruments)[known["ts_recv"] <= until_ns]
 
     cuts_ns = [int(events["ts_recv"][len(events) * place // (LEAK_CUTS + 1)]) for place in range(1, LEAK_CUTS + 1)]
     return {str(program.features[place]) for place in leaking_columns(columns, events, cuts_ns)}

@@ -26,7 +26,7 @@ from edgesmith.errors import DataError, InputError
 from edgesmith.evaluation.bins import FeatureBins, cut_matrix, encode_columns
 from edgesmith.evaluation.day_files import DayFiles
 from edgesmith.evaluation.decisions import DayCollector, DecisionSampler, GridDay
-from edgesmith.evaluation.labels import LABEL_LIMIT_BPS, MOMENTS, ColumnGroup, LabelSpec, label_layout
+from edgesmith.evaluation.labels import BLOCK_ROWS_MAX, LABEL_LIMIT_BPS, MOMENTS, ColumnGroup, LabelSpec, label_layout
 from edgesmith.evaluation.sources import EventSource, FeatureProgram
 from edgesmith.evaluation.sums import BlockSums, Cells, GridCells, TriggerCells, TriggerSums, add_rows, reserve
 from edgesmith.evaluation.targets import label_grid
@@ -156,6 +156,11 @@ class CodedPanel:
         """Return the sums of `cells` for each column group, the same for any number of workers."""
         totals = []
         for group in groups:
+            if group.block_ns // group.grid_ns > BLOCK_ROWS_MAX:
+                raise InputError(
+                    f"a block would hold {group.block_ns // group.grid_ns:,} decisions, expected at most {BLOCK_ROWS_MAX:,}: "
+                    "sums of more could overflow; take a coarser grid"
+                )
             first, last = self.first_ns // group.block_ns, self.last_ns // group.block_ns
             totals.append(reserve(first, last - first + 1, cells.count, len(group.columns), moments))
         work = partial(self._sum_piece, cells, tuple(groups), moments)

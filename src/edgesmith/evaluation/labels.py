@@ -31,9 +31,10 @@ SQUARE_UNITS = 10_000
 MOMENTS = 6
 N, G, C, GG, GC, CC = range(MOMENTS)
 
-# A label beyond this is a broken price. With it the largest block (a day of rows on the finest grid) cannot overflow int64.
+# A label beyond this is a broken price. With it a block of so many rows cannot overflow int64.
 LABEL_LIMIT_BPS = 20_000.0
-GRID_NS_MIN = 50 * NS_PER_MS
+BLOCK_ROWS_MAX = 24 * NS_PER_HOUR // (50 * NS_PER_MS)
+GRID_NS_MIN = 10 * NS_PER_MS
 
 # No quote for this long means that data was lost, not that the market stood still.
 GAP_NS = 30 * NS_PER_S

@@ -31,6 +31,7 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     horizons_ns, latencies_ns : every horizon is tried with every latency
     cost_tier : name of the fees, one of COST_TIERS; by default the instrument's taker fee on both sides
     fee_in_bps, fee_out_bps : fee per side in place of the tier's
+    grid_ns : distance of the decision times, a part of a second; those of horizons above 10 s are a second apart
     gap_ns : no quote for longer is a gap that no label may cross
     edges_span_ratio : leading part of the data that only sets bin edges, 0.05..0.5; the tests never see it
     quantiles : cut points of a continuous feature, ascending in (0, 1), at most 15

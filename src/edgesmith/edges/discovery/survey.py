@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.canonical import short_hash
-from edgesmith.domain.units import NS_PER_DAY, date_of_ns, format_duration_ns
+from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, date_of_ns, format_duration_ns
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.result import NeededIC
 from edgesmith.errors import DataError
@@ -145,7 +145,7 @@ def _moments(kept: CodedDay, labels: LabelSpec, coding: Coding, day: date) -> ND
     columns = _columns(labels)
     moments = np.zeros((len(columns), MOMENTS), np.int64)
     for grid_ns in sorted({labels.grid_of(horizon) for horizon in labels.horizons_ns}):
-        group = ColumnGroup(NS_PER_DAY, grid_ns, tuple(one for one in columns if labels.grid_of(one[1]) == grid_ns))
+        group = ColumnGroup(NS_PER_HOUR, grid_ns, tuple(one for one in columns if labels.grid_of(one[1]) == grid_ns))
         (sums,) = panel.block_sums(TriggerCells([()]), [group], moments=MOMENTS)
         moments[[columns.index(one) for one in group.columns]] = sums.sums.sum(axis=(0, 1)).T
     return moments

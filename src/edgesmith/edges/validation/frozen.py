@@ -104,9 +104,7 @@ class _Market(NamedTuple):
 
 
 def why_not_replayed(spec: EdgeSpec, instrument: Instrument) -> str | None:
-    """Return why `spec` cannot be traded by a replay of its symbol alone; None when it can."""
-    if spec.trigger.leader is not None:
-        return f"follows {spec.trigger.leader}, and the replay trades one symbol by its own data"
+    """Return why `spec` cannot be traded by a replay; None when it can."""
     if spec.entry != "taker":
         return "enters as a maker, and only takers are replayed"
     if spec.side < 0 and instrument.kind is ContractKind.SPOT:
@@ -127,7 +125,8 @@ def frozen_replay(
 ) -> Frozen:
     """Trade `spec` on its symbol's `partitions`; `latency_ns` overrules the spec's, blocks of `block_ns` give the interval.
 
-    What lies in `partitions` up to `WARMUP_NS` before `start_ns` only warms up the features.
+    Where the spec has a leader, its partitions must be among them: it is looked at and never traded. What lies in `partitions`
+    up to `WARMUP_NS` before `start_ns` only warms up the features.
     """
     used = [one for one in partitions if (one.key.venue, one.key.symbol) == (spec.venue, spec.symbol.upper())]
     if not used:
@@ -138,7 +137,9 @@ def frozen_replay(
         raise InputError(f"edge {spec.edge_id} {reason}")
     market = _market(replay, spec, block_ns, seed)
     chosen_ns = spec.latency_ns if latency_ns is None else latency_ns
-    trades, spread_bps = _trades(used, spec, instrument, chosen_ns, market.gaps, start_ns, end_ns, progress)
+    trades, spread_bps = _trades(
+        used + _led_by(partitions, spec), spec, instrument, chosen_ns, market.gaps, start_ns, end_ns, progress
+    )
     net, days = _interval(trades, block_ns, seed), _by_day(trades)
     count = len(trades.ts_ns)
     return Frozen(
@@ -155,6 +156,15 @@ def frozen_replay(
         shown_qty=market.shown_qty,
         unit_usd=_unit_value(instrument, market.price) if _quoted_in_dollars(instrument) else None,
     )
+
+
+def _led_by(partitions: Sequence[Partition], spec: EdgeSpec) -> list[Partition]:
+    if spec.trigger.leader is None:
+        return []
+    found = [one for one in partitions if (one.key.venue, one.key.symbol) == (spec.venue, spec.trigger.leader.upper())]
+    if not found:
+        raise InputError(f"edge {spec.edge_id} follows {spec.trigger.leader}, of which no data was given; choose days with it")
+    return found
 
 
 def _unit_value(instrument: Instrument, price: float) -> float:
@@ -186,7 +196,9 @@ def _trades(
     )
     # Fees of the spec are taken off below: way in and way out may cost differently.
     config = EngineConfig(execution=execution, risk=RiskConfig(enabled=False), equity_start=EQUITY, seed=0, trace=TraceLevel.OFF)
-    strategy = TriggerStrategy(TriggerConfig(spec=spec, qty=instrument.lot, begin_ns=start_ns or 0))
+    names = sorted({(one.key.venue, one.key.symbol) for one in partitions})
+    place = names.index((spec.venue, spec.symbol.upper()))
+    strategy = TriggerStrategy(TriggerConfig(spec=spec, qty=instrument.lot, begin_ns=start_ns or 0, place=place))
     warm_ns = None if start_ns is None else start_ns - WARMUP_NS
     with tempfile.TemporaryDirectory(prefix="edgesmith-frozen-") as folder:
         result = backtest(
