@@ -89,6 +89,11 @@ def main() -> int:
     coverage = plants.coverage_summary([row for row in covered if row is not None], 5.0)
     bars = _bars(name, table, plant_rows, coverage, trap_rows)
     _show(console, table, plant_rows, bars)
+    console.print(
+        f"P1_16 moves {coverage['truth_gross_bps']:.2f} bps after an onset by the worlds' records; labels of the same onsets are off by "
+        f"{coverage['label_bias_ratio']:+.1%}. With one position at a time {coverage['one_at_a_time_gross_bps']:.2f} bps can be had, "
+        f"as onsets lie close together; replays of those are off by {coverage['replay_bias_ratio']:+.1%}."
+    )
     record = {
         "scale": name,
         "commit": commit(),
@@ -131,7 +136,7 @@ def _bars(
         Bar("plants that pay, found", f"{sum(row.matched for row in paying)} of {len(paying)}", "95 %", _share(paying) >= 0.95),
         Bar("right word for what is planted", f"{len(right)} of {len(asked)}", "all", len(right) == len(asked)),
         Bar("90 % intervals that hold the truth", f"{covers:.0%}", f"{low:.0%} to {high:.0%}", low <= covers <= high),
-        Bar("bias of the effect", f"{bias_ratio:+.1%}", f"within {bias:.0%}", abs(bias_ratio) <= bias),
+        Bar("bias of the effect, labels or replay", f"{bias_ratio:+.1%}", f"within {bias:.0%}", abs(bias_ratio) <= bias),
         Bar("traps called LEAK", f"{leaks} of {len(traps_)}", "all", leaks == len(traps_)),
         Bar("honest columns called LEAK", str(accused), "0", accused == 0),
     ]
