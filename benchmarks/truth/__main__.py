@@ -90,9 +90,9 @@ def main() -> int:
     bars = _bars(name, table, plant_rows, coverage, trap_rows)
     _show(console, table, plant_rows, bars)
     console.print(
-        f"P1_16 moves {coverage['truth_gross_bps']:.2f} bps after an onset by the worlds' records; labels of the same onsets are off by "
-        f"{coverage['label_bias_ratio']:+.1%}. With one position at a time {coverage['one_at_a_time_gross_bps']:.2f} bps can be had, "
-        f"as onsets lie close together; replays of those are off by {coverage['replay_bias_ratio']:+.1%}."
+        f"P1_16 moves {coverage['truth_gross_bps']:.2f} bps after an onset by the worlds' records; labels of the same onsets are "
+        f"off by {coverage['label_bias_ratio']:+.1%}. With one position at a time {coverage['one_at_a_time_gross_bps']:.2f} bps "
+        f"can be had, as onsets lie close together; replays of those are off by {coverage['replay_bias_ratio']:+.1%}."
     )
     record = {
         "scale": name,
