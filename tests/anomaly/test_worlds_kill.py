@@ -21,7 +21,7 @@ from edgesmith.lake.quality import verify
 from edgesmith.worlds.scenarios import find_scenario
 from edgesmith.worlds.world import World
 
-KILLS = 24
+KILLS = 12
 HOURS = 25
 DELAY_S_MAX = 0.4
 
