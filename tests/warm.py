@@ -14,12 +14,14 @@ WORKERS = 2
 
 
 def engine() -> None:
+    from edgesmith.strategies.baseline import Baseline
     from edgesmith.strategies.v1.strategy import StrategyV1
     from edgesmith.trading.entry import advance, compile_decide, idle
 
     advance()
     idle()
-    compile_decide(StrategyV1.name, StrategyV1.decide)
+    for strategy in (Baseline, StrategyV1):
+        compile_decide(strategy.name, strategy.decide)
 
 
 def of_all() -> None:
@@ -35,11 +37,13 @@ def of_all_small() -> None:
 
 
 def sets() -> None:
-    from edgesmith.features.catalog import feature_set
+    from edgesmith.features.catalog import feature, feature_set
     from edgesmith.features.program import Program
+    from edgesmith.strategies.baseline import Baseline
 
     for name in ("base", "stationary"):
         _computed(Program(feature_set(name)))
+    _computed(Program([feature(name) for name in Baseline().features]))
 
 
 def _computed(program: Program) -> None:
