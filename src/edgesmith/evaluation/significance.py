@@ -34,6 +34,7 @@ Floats = NDArray[np.float64]
 # depend on the order in which a matrix product adds, nor on threads or processor.
 QUANTUM = 2.0**-32
 FLIPS_PER_CHUNK = 256
+NORM_COLUMNS = 256
 # P(|sum a_g w_g| >= x) <= TAIL P(|Z| >= x) for any weights with sum a_g^2 = 1 (Bentkus, Dzindzalieta 2015).
 TAIL = 1.0 / (2.0 * math.erfc(1.0))
 
@@ -164,7 +165,9 @@ def _flip_chunk(
 
 
 def _normalize(psi: Floats) -> Floats:
-    norm = np.sqrt((psi * psi).sum(axis=0))
+    # A few columns at a time: the squares of all would take as much memory as they do.
+    parts = np.array_split(np.arange(psi.shape[1]), max(1, psi.shape[1] // NORM_COLUMNS))
+    norm = np.concatenate([np.sqrt((psi[:, at] * psi[:, at]).sum(axis=0)) for at in parts])
     unit: Floats = psi / np.where(norm > 0, norm, 1.0)
     # In place: for a large family each array of this shape is a hundred megabytes.
     unit /= QUANTUM

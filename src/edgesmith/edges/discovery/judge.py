@@ -134,7 +134,7 @@ def _test(
     groups = [one.group for one in measured]
     testable = np.concatenate([one.testable for one in measured])
     widening = np.concatenate([one.widening for one in measured])
-    psis = [one.psi[:, one.testable] for one in measured]
+    psis = [one.psi if one.testable.all() else one.psi[:, one.testable] for one in measured]
     excess = flip(groups, psis, widening[testable], config, one_sided=False, workers=workers)
     p_cell, p_family = spread(excess.p_cell, testable), spread(excess.p_family, testable)
     # Latencies and horizons are nested in a trigger: Simes within, false discoveries across.

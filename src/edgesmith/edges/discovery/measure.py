@@ -80,11 +80,15 @@ def measure(
     sums: BlockSums, group: ColumnGroup, cells: NDArray[np.int64], everything: NDArray[np.int64], config: DiscoveryConfig
 ) -> GroupMeasures:
     """Measure every chosen cell in every column of a group against the rest of the rows."""
-    parts = [
-        _measured(one, sums.squares[:, at] / SQUARE_UNITS, group, cells, everything, config)
-        for at, one in enumerate(column_cells(sums, group, cells, everything))
-    ]
-    psi = np.concatenate([part.psi for part in parts], axis=1)
+    # The influences are most of the memory of a search: each column goes to its place at once.
+    psi: Floats = np.empty((0, 0))
+    parts = []
+    for at, one in enumerate(column_cells(sums, group, cells, everything)):
+        part = _measured(one, sums.squares[:, at] / SQUARE_UNITS, group, cells, everything, config)
+        if not parts:
+            psi = np.empty((len(part.psi), len(cells) * len(group.columns)))
+        psi[:, at * len(cells) : (at + 1) * len(cells)] = part.psi
+        parts.append(part._replace(psi=psi))
     return GroupMeasures(
         group, psi, *(np.concatenate([part[at] for part in parts]) for at in range(2, len(GroupMeasures._fields)))
     )
