@@ -82,7 +82,7 @@ def measure(
     """Measure every chosen cell in every column of a group against the rest of the rows."""
     # The influences are most of the memory of a search: each column goes to its place at once.
     psi: Floats = np.empty((0, 0))
-    parts = []
+    parts: list[GroupMeasures] = []
     for at, one in enumerate(column_cells(sums, group, cells, everything)):
         part = _measured(one, sums.squares[:, at] / SQUARE_UNITS, group, cells, everything, config)
         if not parts:
