@@ -166,7 +166,7 @@ class TriggerSums(NamedTuple):
         totals = np.zeros((len(wanted), *self.totals.shape[1:]), np.int64)
         parts = [(self, place[: len(self.keys)])] + ([(other, place[len(self.keys) :])] if other is not None else [])
         for part, at in parts:
-            np.add.at(sums, (..., at, slice(None), slice(None)), part.sums)
+            np.add.at(np.moveaxis(sums, -3, 0), at, np.moveaxis(part.sums, -3, 0))
             np.add.at(totals, at, part.totals)
         if totals.size and int(np.abs(totals).max()) >= SUM_LIMIT:
             raise DataError("a merged sum was beyond 2^62; expected every row to be in one shard only")
