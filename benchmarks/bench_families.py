@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Contestant, Options, Row, at_most_check, race, rate_check
+from benchmarks.machine import peak_rss_mib
 from benchmarks.market import tape_events
 from edgesmith.evaluation.grid import GridSampler
 from edgesmith.features.catalog import feature_set
@@ -27,7 +28,7 @@ BATCH_EVENTS = 65_536
 
 
 def rows(options: Options) -> list[Row]:
-    """Run the day; what counts is the peak above what was held with everything imported, compiled and loaded."""
+    """Run the day; memory is that of the whole process since it was ready, the tape of 3.7 M events that repeats included."""
     whole = options.events * max(1, DAY_EVENTS // options.events)
     side = Contestant(
         who="edgesmith", prepare="benchmarks.bench_families:prepare", options={"events": options.events, "whole": whole},
@@ -36,7 +37,7 @@ def rows(options: Options) -> list[Row]:
     (found,) = race([side], options.repeats)
     if found.seconds:
         rate_check(found, PER_SECOND)
-        at_most_check(found, "peak MiB", found.median_fact("peak_rss_mib"), PEAK_MIB_MAX, "MiB")
+        at_most_check(found, "peak MiB", found.median_fact("process_mib"), PEAK_MIB_MAX, "MiB")
     return [found]
 
 
@@ -57,6 +58,6 @@ def prepare(events: int, whole: int) -> Callable[[], dict[str, Any]]:
                 program.run(batch, matrix[: len(batch)], state)
                 written += sum(len(ts_ns) for ts_ns, _ in sampler.feed(batch, matrix[: len(batch)]))
         written += sum(len(ts_ns) for ts_ns, _ in sampler.finish())
-        return {"columns": program.width, "grid_rows": written}
+        return {"columns": program.width, "grid_rows": written, "process_mib": round(peak_rss_mib(), 1)}
 
     return run
