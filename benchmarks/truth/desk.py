@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from edgesmith.cli.world import make_world
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S
@@ -18,7 +16,6 @@ from edgesmith.edges.discovery.pipeline import discover
 from edgesmith.edges.discovery.result import DiscoveryResult
 from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
-from edgesmith.evaluation.labels import LabelSpec
 from edgesmith.evaluation.sources import LakeSource, instrument_index
 from edgesmith.features.catalog import feature, feature_set
 from edgesmith.features.operator import FeatureSpec
@@ -74,14 +71,7 @@ class Desk(NamedTuple):
 
     def panel(self, result: DiscoveryResult, config: DiscoveryConfig, first_ns: int, last_ns: int) -> CodedPanel:
         """Return the decisions of a span, coded with the bins a search froze."""
-        labels = LabelSpec(
-            horizons_ns=tuple(sorted(config.horizons_ns)),
-            latencies_ns=tuple(sorted(config.latencies_ns)),
-            fee_in_bps=result.fee_in_bps,
-            fee_out_bps=result.fee_out_bps,
-            gap_ns=config.gap_ns,
-            grid_ns=config.grid_ns,
-        )
+        labels = config.labels_at(result.fee_in_bps, result.fee_out_bps)
         bins = [FeatureBins(one.feature, one.cuts) for one in result.bins]
         return code_panel(self.source, self.index, self.program, labels, bins, first_ns, last_ns, lake=None)
 
@@ -118,8 +108,3 @@ def desk_of(name: str, seed: int, hours: int, *, foreign: bool = False) -> Itera
 
 def _named(name: str, params: dict[str, float]) -> FeatureSpec:
     return feature(name, **params).named("_".join([name, *(f"{value:g}" for value in params.values())]).replace("+", ""))
-
-
-def with_fees(config: DiscoveryConfig, fee_bps: float) -> DiscoveryConfig:
-    """Return the configuration at other fees on both sides."""
-    return msgspec.structs.replace(config, fee_in_bps=fee_bps, fee_out_bps=fee_bps)

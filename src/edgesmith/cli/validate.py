@@ -311,17 +311,8 @@ def _panel(
 ) -> CodedPanel:
     from edgesmith.evaluation.bins import FeatureBins
     from edgesmith.evaluation.coded import code_panel
-    from edgesmith.evaluation.labels import LabelSpec
 
-    config = result.config
-    labels = LabelSpec(
-        horizons_ns=tuple(sorted(set(config.horizons_ns))),
-        latencies_ns=tuple(sorted(set(config.latencies_ns))),
-        fee_in_bps=result.fee_in_bps,
-        fee_out_bps=result.fee_out_bps,
-        gap_ns=config.gap_ns,
-        grid_ns=config.grid_ns,
-    )
+    labels = result.config.labels_at(result.fee_in_bps, result.fee_out_bps)
     bins = [FeatureBins(one.feature, one.cuts) for one in result.bins if one.feature in names]
     regime = next((name for name in sorted(names) if name.startswith("regime_label")), None)
     return code_panel(

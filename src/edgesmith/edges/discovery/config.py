@@ -7,6 +7,7 @@ import msgspec
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
 from edgesmith.errors import InputError
+from edgesmith.evaluation.labels import LabelSpec
 
 DEFAULT_HORIZONS_NS = tuple(tenths * NS_PER_S // 10 for tenths in (1, 5, 10, 50, 100, 300, 600, 3_000, 9_000, 36_000))
 DEFAULT_LATENCIES_NS = tuple(latency_ms * NS_PER_MS for latency_ms in (0, 5, 20, 50, 100, 250))
@@ -90,6 +91,17 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return (
             fee_in_bps if self.fee_in_bps is None else self.fee_in_bps,
             fee_out_bps if self.fee_out_bps is None else self.fee_out_bps,
+        )
+
+    def labels_at(self, fee_in_bps: float, fee_out_bps: float) -> LabelSpec:
+        """Return the labels a search of these settings has at the fees of entry and exit."""
+        return LabelSpec(
+            horizons_ns=tuple(sorted(set(self.horizons_ns))),
+            latencies_ns=tuple(sorted(set(self.latencies_ns))),
+            fee_in_bps=fee_in_bps,
+            fee_out_bps=fee_out_bps,
+            gap_ns=self.gap_ns,
+            grid_ns=self.grid_ns,
         )
 
     @property

@@ -22,7 +22,7 @@ from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord, trial_hash
 from edgesmith.errors import InputError
 from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
-from edgesmith.evaluation.labels import LabelSpec, column_groups
+from edgesmith.evaluation.labels import column_groups
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
 from edgesmith.evaluation.sums import TESTED_MOMENTS, SingleCells
 from edgesmith.features.regime_model import RegimeModel
@@ -75,7 +75,7 @@ def discover(
     if not program.names:
         raise InputError("the feature program has no features; expected at least one")
     first_ns, last_ns = _span(source, index, first_ns, last_ns)
-    labels = _label_spec(config, instrument)
+    labels = config.labels_at(*config.fees_bps(instrument))
     test_first_ns = first_ns + int(config.edges_span_ratio * (last_ns - first_ns))
     regime_feature = None
     if regimes is not None:
@@ -243,18 +243,6 @@ def _best(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     for cell in sorted(cells, key=lambda cell: cell.strength):
         first.setdefault(cell.feature, cell)
     return tuple(first.values())
-
-
-def _label_spec(config: DiscoveryConfig, instrument: Instrument) -> LabelSpec:
-    fee_in_bps, fee_out_bps = config.fees_bps(instrument)
-    return LabelSpec(
-        horizons_ns=tuple(sorted(set(config.horizons_ns))),
-        latencies_ns=tuple(sorted(set(config.latencies_ns))),
-        fee_in_bps=fee_in_bps,
-        fee_out_bps=fee_out_bps,
-        gap_ns=config.gap_ns,
-        grid_ns=config.grid_ns,
-    )
 
 
 def _stage(workplace: Workplace, name: str) -> Callable[[int, int | None], None]:

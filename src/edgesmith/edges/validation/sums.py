@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedDay, CodedPanel
 from edgesmith.evaluation.labels import C, G, N, moments_bps
-from edgesmith.evaluation.significance import Influence, excess_influence, mean_influence
+from edgesmith.evaluation.significance import Influence, excess_influence
 from edgesmith.evaluation.sums import TriggerSums
 
 Floats = NDArray[np.float64]
@@ -48,10 +48,6 @@ class EdgeSums(NamedTuple):
         """Return the influences of "rows of the trigger minus the others", gross."""
         cell, total = self.cell[:, [column]], self.total[:, [column]]
         return excess_influence(cell[..., N], cell[..., G], total[..., N], total[..., G])
-
-    def net_of(self, column: int, side: int) -> Influence:
-        """Return the influences of the mean net result."""
-        return mean_influence(self.rows(column)[:, None], self.net(column, side)[:, None])
 
 
 def edge_sums(found: TriggerSums) -> EdgeSums:
