@@ -5,15 +5,15 @@ The day is a seeded tape of quotes and trades, repeated with its clock moved on;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness import Contestant, Options, Row, at_most_check, race, rate_check
 from benchmarks.machine import peak_rss_mib
 from benchmarks.market import tape_events
-from edgesmith.evaluation.grid import GridSampler
+from edgesmith.evaluation.decisions import DecisionSampler, sampled
 from edgesmith.features.catalog import feature_set
 from edgesmith.features.program import Program
 
@@ -48,16 +48,16 @@ def prepare(events: int, whole: int) -> Callable[[], dict[str, Any]]:
     program.compute(tape[:1_000])
     span_ns = int(tape["ts_recv"][-1] - tape["ts_recv"][0]) + 1_000_000
 
-    def run() -> dict[str, Any]:
-        state, sampler = program.new_state(), GridSampler(GRID_NS, GAP_NS, program.width)
-        matrix, written = np.empty((BATCH_EVENTS, program.width)), 0
+    def batches() -> Iterator[NDArray[Any]]:
         for done in range(0, whole, events):
             for begin in range(0, events, BATCH_EVENTS):
                 batch = tape[begin : begin + BATCH_EVENTS].copy()
                 batch["ts_recv"] += done // events * span_ns
-                program.run(batch, matrix[: len(batch)], state)
-                written += sum(len(ts_ns) for ts_ns, _ in sampler.feed(batch, matrix[: len(batch)]))
-        written += sum(len(ts_ns) for ts_ns, _ in sampler.finish())
+                yield batch
+
+    def run() -> dict[str, Any]:
+        sampler = DecisionSampler(program.width, grid_ns=GRID_NS, gap_ns=GAP_NS)
+        written = sum(len(rows.features) for rows in sampled(batches(), program, sampler))
         return {"columns": program.width, "grid_rows": written, "process_mib": round(peak_rss_mib(), 1)}
 
     return run

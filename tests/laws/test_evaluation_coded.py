@@ -184,7 +184,7 @@ def test_t22_any_workers_pieces_chunks_and_batches_give_the_same_bits(tmp_path: 
         monkeypatch.setattr(coded_module, "PIECE_ROWS", -(-2_000 // shards))
         assert outcome(37 * shards, min(shards, 7)) == whole
     monkeypatch.setattr(decisions, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(coded_module, "LABEL_ROWS", 3)
+    monkeypatch.setattr(decisions, "LABEL_ROWS", 3)
     assert outcome(11, 2) == whole
 
 

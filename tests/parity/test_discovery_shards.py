@@ -95,5 +95,5 @@ def test_t21_t22_result_is_the_same_bytes_for_any_batch_chunk_worker_and_feature
     assert outcome(65_536, ("spread", "bid_size", "imbalance"), lake=tmp_path) == whole
     monkeypatch.setattr(decisions, "CHUNK_ROWS", 64)
     monkeypatch.setattr(coded, "PIECE_ROWS", 3_001)
-    monkeypatch.setattr(coded, "LABEL_ROWS", 100)
+    monkeypatch.setattr(decisions, "LABEL_ROWS", 100)
     assert outcome(5_000, workers=7) == whole

@@ -20,7 +20,7 @@ from edgesmith.domain.records import joined
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_S, ns_of_date
 from edgesmith.errors import InputError
 from edgesmith.evaluation import matrix_file
-from edgesmith.evaluation.grid import GridSampler
+from edgesmith.evaluation.decisions import DecisionSampler
 from edgesmith.evaluation.labels import GAP_NS
 from edgesmith.evaluation.matrix import compute_matrix
 from edgesmith.evaluation.matrix_file import MatrixFile
@@ -151,10 +151,10 @@ def test_grid_of_gaps_whatever_the_batches() -> None:
             (t, *features_at(events, rows, 0, t)) for t in range(-(-first // 1_000_000) * 1_000_000, last + 1, 1_000_000)
         ]
     for cuts in ([0, 3_000], [0, 1, 999, 1_000, 1_001, 1_999, 2_000, 2_001, 3_000]):
-        sampler, found = GridSampler(1_000_000, 30 * NS_PER_S, program().width), []
+        sampler, found = DecisionSampler(program().width, grid_ns=1_000_000, gap_ns=30 * NS_PER_S), []
         for begin, end in pairwise(cuts):
-            found += [np.column_stack(each) for each in sampler.feed(events[begin:end], rows[begin:end])]
-        found += [np.column_stack(each) for each in sampler.finish()]
+            found += [np.column_stack([each.ts_ns, each.features]) for each in sampler.feed(events[begin:end], rows[begin:end])]
+        found += [np.column_stack([each.ts_ns, each.features]) for each in sampler.finish()]
         np.testing.assert_array_equal(np.concatenate(found), np.array(expected))
 
 

@@ -20,34 +20,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.canonical import short_hash
-from edgesmith.domain.records import as_records
-from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, date_of_ns, format_ns
+from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, date_of_ns
 from edgesmith.errors import DataError, InputError
-from edgesmith.evaluation.bins import FeatureBins, cut_matrix, encode_columns
+from edgesmith.evaluation.bins import FeatureBins, coarse_codes, cut_matrix, encode_columns
 from edgesmith.evaluation.day_files import DayFiles
-from edgesmith.evaluation.decisions import DayCollector, DecisionSampler, GridDay
-from edgesmith.evaluation.labels import BLOCK_ROWS_MAX, LABEL_LIMIT_BPS, MOMENTS, ColumnGroup, LabelSpec, label_layout
+from edgesmith.evaluation.decisions import DayCollector, DecisionSampler, GridDay, labeled_rows, sampled
+from edgesmith.evaluation.labels import BLOCK_ROWS_MAX, MOMENTS, ColumnGroup, LabelSpec
 from edgesmith.evaluation.sources import EventSource, FeatureProgram
 from edgesmith.evaluation.sums import BlockSums, Cells, GridCells, TriggerCells, TriggerSums, add_rows, reserve
-from edgesmith.evaluation.targets import label_grid
 from edgesmith.evaluation.triggers import TriggerLike, conditions_of
 from edgesmith.parallel import Progress, map_ordered
 
-CODING_VERSION = 1
+CODING_VERSION = 2
 WARMUP_NS = 2 * NS_PER_HOUR
 BLOCK_NS = 5 * NS_PER_MINUTE
-# What one worker sums at a time, and the rows whose labels are held at once.
+# What one worker sums at a time.
 PIECE_ROWS = 216_000
-LABEL_ROWS = 1_024
 
 Column = tuple[int, int]
 
 
 class CodedDay(NamedTuple):
-    """One day: quotes on the dense grid, and codes uint8 (features, rows)."""
+    """One day: quotes on the dense grid, codes uint8 (features, rows), and codes in the fine bins of the panel where it has any."""
 
     grid: GridDay
     codes: NDArray[np.uint8]
+    fine: NDArray[np.uint8] | None = None
 
 
 class Piece(NamedTuple):
@@ -70,6 +68,7 @@ class Coding(msgspec.Struct, frozen=True, kw_only=True):
     first_ns: int
     last_ns: int
     warmup_ns: int = WARMUP_NS
+    fine: tuple[FeatureBins, ...] = ()
     version: int = CODING_VERSION
 
 
@@ -78,7 +77,7 @@ class CodedPanel:
     """Decisions from `first_ns` on whose labels end by `last_ns`.
 
     `bins` are sorted by the name of the feature, and so are the codes. `texts` maps other names of features (the text of a
-    FeatureSpec) to those; `regime_feature` is the one whose values are regimes.
+    FeatureSpec) to those; `regime_feature` is the one whose values are regimes. `fine` are bins that divide `bins` further.
     """
 
     bins: tuple[FeatureBins, ...]
@@ -90,6 +89,7 @@ class CodedPanel:
     texts: dict[str, str]
     regime_feature: str | None = None
     workers: int | None = 1
+    fine: tuple[FeatureBins, ...] = ()
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -99,6 +99,18 @@ class CodedPanel:
     def between(self, first_ns: int, last_ns: int) -> CodedPanel:
         """Return the part with decisions from `first_ns` on; labels that would end after `last_ns` are missing (purged)."""
         return replace(self, first_ns=max(first_ns, self.first_ns), last_ns=min(last_ns, self.last_ns))
+
+    def finely(self) -> CodedPanel:
+        """Return the same decisions in the fine bins; these where there are no finer ones."""
+        if not self.fine:
+            return self
+
+        def open_day(day: date) -> CodedDay:
+            found = self.open_day(day)
+            assert found.fine is not None
+            return CodedDay(found.grid, found.fine)
+
+        return replace(self, bins=self.fine, fine=(), open_day=open_day)
 
     def with_fees(self, fee_in_bps: float, fee_out_bps: float) -> CodedPanel:
         """Return the same decisions at other fees."""
@@ -171,30 +183,7 @@ class CodedPanel:
 
     def labeled(self, day: CodedDay, group: ColumnGroup, begin: int, end: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
         """Yield (rows of the day, labels int64 (rows, 6 x columns)) of a column group; labels are valid until the next."""
-        step = group.grid_ns // self.labels.grid_ns
-        latency_of, shift_of = label_layout(self.labels, group.columns)
-        # A label from row i ends at first_index + i steps plus latency and horizon, by `last_ns`.
-        reach = np.array([self.last_ns - latency_ns - horizon_ns for latency_ns, horizon_ns in group.columns], np.int64)
-        row_last = reach // self.labels.grid_ns - day.grid.first_index
-        fees_bps = self.labels.fee_in_bps + self.labels.fee_out_bps
-        out = np.empty((LABEL_ROWS, MOMENTS * len(group.columns)), np.int64)
-        first = begin + (-(day.grid.first_index + begin)) % step
-        for at in range(first, end, LABEL_ROWS * step):
-            rows = slice(at, min(end, at + LABEL_ROWS * step), step)
-            labels = out[: -(-(rows.stop - at) // step)]
-            broken = int(
-                label_grid(
-                    day.grid.mids, day.grid.spreads, day.grid.segment_last, at, rows.stop, step, latency_of, shift_of, row_last,
-                    fees_bps, labels,
-                )
-            )  # fmt: skip
-            if broken >= 0:
-                raise DataError(
-                    f"a label at {format_ns((day.grid.first_index + broken) * self.labels.grid_ns)} was beyond "
-                    f"{LABEL_LIMIT_BPS:.0f} bps; expected a price that moves less: check the quotes around that instant with "
-                    "`edgesmith lake verify`"
-                )
-            yield rows, labels
+        return labeled_rows(day.grid, self.labels, group, begin, end, self.last_ns)
 
     def _rows(self, grid: GridDay) -> tuple[int, int]:
         step_ns = self.labels.grid_ns
@@ -247,6 +236,7 @@ def code_panel(
     last_ns: int,
     *,
     lake: Path | None,
+    fine: Sequence[FeatureBins] = (),
     regime_feature: str | None = None,
     workers: int | None = 1,
     progress: Progress | None = None,
@@ -254,9 +244,11 @@ def code_panel(
     """Compute what is missing of the panel of one instrument, and return the panel.
 
     Files go below `lake`; with None the panel is kept in memory. Horizons are those of `labels`; bins must be of features of
-    the program.
+    the program, and `fine`, if given, of the same features, with all their cuts and more.
     """
-    ordered = tuple(sorted(bins, key=lambda one: one.name))
+    ordered, finer = (tuple(sorted(some, key=lambda one: one.name)) for some in (bins, fine))
+    if finer and any(not set(one.cuts) <= set(other.cuts) for one, other in zip(ordered, finer, strict=True)):
+        raise InputError("fine bins lack cuts of the bins they divide; fit them with `fit_fine_bins`")
     coding = Coding(
         program_id=program.program_id,
         bins=ordered,
@@ -266,6 +258,7 @@ def code_panel(
         gap_ns=labels.gap_ns,
         first_ns=first_ns,
         last_ns=last_ns,
+        fine=finer,
     )
     files = DayFiles(lake, short_hash(coding), *source.instruments[instrument])
     days = tuple(date_of_ns(at * NS_PER_DAY) for at in range(first_ns // NS_PER_DAY, last_ns // NS_PER_DAY + 1))
@@ -282,6 +275,7 @@ def code_panel(
         texts={str(spec): spec.name for spec in getattr(program, "features", ())},
         regime_feature=regime_feature,
         workers=workers,
+        fine=finer,
     )
 
 
@@ -302,23 +296,13 @@ def read_window(
     first_index, last_index = -(-begin_ns // step_ns), -(-end_ns // step_ns)
     collector = DayCollector(len(coding.latencies_ns), first_index, last_index - first_index, coding.horizon_max_ns // step_ns)
     sampler = DecisionSampler(
-        coding.latencies_ns, grid_ns=step_ns, gap_ns=coding.gap_ns, instrument=instrument, width=len(program.names)
+        len(program.names), grid_ns=step_ns, latencies_ns=coding.latencies_ns, gap_ns=coding.gap_ns, instrument=instrument
     )
-    state = program.new_state(instruments=len(source.instruments))
-    out = np.empty((0, len(program.names)))
-
-    def keep(found: Any) -> None:
-        for rows in found:
-            at, of = collector.take(rows)
-            if at.start < at.stop:
-                take(at, rows.features[of])
-
-    for batch in source.window(*read_range(coding, window)):
-        if len(out) < len(batch):
-            out = np.empty((len(batch), len(program.names)))
-        program.run(as_records(batch), out[: len(batch)], state)
-        keep(sampler.feed(batch, out[: len(batch)]))
-    keep(sampler.finish())
+    events = source.window(*read_range(coding, window))
+    for rows in sampled(events, program, sampler, instruments=len(source.instruments)):
+        at, of = collector.take(rows)
+        if at.start < at.stop:
+            take(at, rows.features[of])
     day = collector.finish()
     return day, day.first_index - first_index
 
@@ -341,7 +325,7 @@ def _code_day(source: EventSource, instrument: int, program: FeatureProgram, cod
         return
     names = tuple(program.names)
     columns = np.array([names.index(one.name) for one in coding.bins], np.int64)
-    cuts, counts = cut_matrix(coding.bins)
+    cuts, counts = cut_matrix(coding.fine or coding.bins)
     codes = np.empty((len(columns), -(-window[1] // coding.grid_ns) - -(-window[0] // coding.grid_ns)), np.uint8)
 
     def encode(at: slice, rows: NDArray[np.float64]) -> None:
@@ -351,13 +335,16 @@ def _code_day(source: EventSource, instrument: int, program: FeatureProgram, cod
     # Rows in a gap hold no decision; their codes are never read, but the file must be the same each time.
     codes = codes[:, skipped : skipped + grid.rows]
     codes[:, grid.segment_last[: grid.rows] < 0] = 0
-    arrays: dict[str, NDArray[Any]] = {
-        "codes": codes,
-        "mids": grid.mids,
-        "spreads": grid.spreads,
-        "segment_last": grid.segment_last,
-    }
+    arrays: dict[str, NDArray[Any]] = {"mids": grid.mids, "spreads": grid.spreads, "segment_last": grid.segment_last}
+    arrays |= {"codes": _coarse(coding, codes), "fine": codes} if coding.fine else {"codes": codes}
     files.save(day, fingerprint, arrays, {"first_index": grid.first_index, "rows": grid.rows})
+
+
+def _coarse(coding: Coding, fine: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    out = np.empty(fine.shape, np.uint8)
+    for row, codes, *pair in zip(out, fine, coding.bins, coding.fine, strict=True):
+        np.take(coarse_codes(*pair), codes, out=row)
+    return out
 
 
 def _open_day(source: EventSource, coding: Coding, files: DayFiles, day: date) -> CodedDay:
@@ -366,4 +353,4 @@ def _open_day(source: EventSource, coding: Coding, files: DayFiles, day: date) -
         raise DataError(f"the coded panel of {day} is gone or its data changed while it was in use; run the command again")
     arrays, numbers = kept.arrays, kept.numbers
     grid = GridDay(numbers["first_index"], numbers["rows"], arrays["mids"], arrays["spreads"], arrays["segment_last"])
-    return CodedDay(grid, arrays["codes"])
+    return CodedDay(grid, arrays["codes"], arrays.get("fine"))

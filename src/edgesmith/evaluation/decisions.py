@@ -6,7 +6,7 @@ the same whatever the size of the event batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,30 +15,43 @@ from numpy.typing import NDArray
 from edgesmith.domain.events import FLAG_AFTER_GAP
 from edgesmith.domain.records import as_records, records
 from edgesmith.domain.units import format_ns
-from edgesmith.errors import OrderingError
+from edgesmith.errors import DataError, OrderingError
+from edgesmith.evaluation.labels import GAP_NS, LABEL_LIMIT_BPS, MOMENTS, ColumnGroup, LabelSpec, label_layout
 from edgesmith.evaluation.sampling import CLOSED, DISORDERED, DONE, GRID_STATE, close_segment, sample_events
+from edgesmith.evaluation.sources import FeatureProgram
+from edgesmith.evaluation.targets import label_grid
 
 CHUNK_ROWS = 8_192
+# Rows whose labels are held at once.
+LABEL_ROWS = 1_024
 
 
 class GridRows(NamedTuple):
-    """Consecutive rows of one segment, valid until the next are asked for.
+    """Consecutive rows of one segment.
 
     Row i is at grid instant `first_index` + i. `features` (rows, width); `mids` and `spreads` (latencies, rows) at the instant
     plus each latency, NaN where the segment ended before. `closes`: the segment ends with these rows.
     """
 
+    grid_ns: int
     first_index: int
     features: NDArray[np.float64]
     mids: NDArray[np.float64]
     spreads: NDArray[np.float64]
     closes: bool
 
+    @property
+    def ts_ns(self) -> NDArray[np.int64]:
+        """Return the instant of each row."""
+        return np.arange(self.first_index, self.first_index + len(self.features), dtype=np.int64) * self.grid_ns
+
 
 class DecisionSampler:
     """Turns batches of events and their feature rows into grid rows of one instrument."""
 
-    def __init__(self, latencies_ns: tuple[int, ...], *, grid_ns: int, gap_ns: int, instrument: int, width: int) -> None:
+    def __init__(
+        self, width: int, *, grid_ns: int, latencies_ns: tuple[int, ...] = (0,), gap_ns: int = GAP_NS, instrument: int = 0
+    ) -> None:
         self._grid_ns = grid_ns
         self._gap_ns = gap_ns
         self._instrument = instrument
@@ -114,7 +127,8 @@ class DecisionSampler:
     def _emit(self, ready: int, *, closes: bool) -> GridRows:
         state = self._state[0]
         base = int(state["first_index"])
-        rows = GridRows(base, self._rows[:ready].copy(), self._mids[:, :ready].copy(), self._spreads[:, :ready].copy(), closes)
+        mids, spreads = self._mids[:, :ready].copy(), self._spreads[:, :ready].copy()
+        rows = GridRows(self._grid_ns, base, self._rows[:ready].copy(), mids, spreads, closes)
         kept = int(state["filled"]) - ready
         self._rows[:kept] = self._rows[ready : ready + kept]
         for series in (self._mids, self._spreads):
@@ -122,6 +136,28 @@ class DecisionSampler:
         state["first_index"], state["filled"] = base + ready, kept
         self._resolved -= ready
         return rows
+
+
+def sampled(
+    batches: Iterable[NDArray[Any]],
+    program: FeatureProgram,
+    sampler: DecisionSampler,
+    *,
+    instruments: int = 1,
+    seen: Callable[[int], None] | None = None,
+) -> Iterator[GridRows]:
+    """Run a program over batches of events and yield the grid rows that become complete; `seen` is told the events so far."""
+    state, width = program.new_state(instruments=instruments), len(program.names)
+    features, count = np.empty((0, width)), 0
+    for batch in batches:
+        if len(features) < len(batch):
+            features = np.empty((len(batch), width))
+        program.run(as_records(batch), features[: len(batch)], state)
+        yield from sampler.feed(batch, features[: len(batch)])
+        count += len(batch)
+        if seen is not None:
+            seen(count)
+    yield from sampler.finish()
 
 
 class GridDay(NamedTuple):
@@ -180,3 +216,33 @@ class DayCollector:
         if self._begin is not None and self._begin < end:
             self._segment_last[self._begin : end] = end - 1
         self._begin = None
+
+
+def labeled_rows(
+    grid: GridDay, spec: LabelSpec, group: ColumnGroup, begin: int, end: int, last_ns: int
+) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Yield (rows, labels int64 (rows, 6 x columns)) of a column group from row `begin` to `end`; valid until the next.
+
+    Labels that would end after `last_ns` are missing.
+    """
+    step = group.grid_ns // spec.grid_ns
+    latency_of, shift_of = label_layout(spec, group.columns)
+    # A label from row i ends at first_index + i steps plus latency and horizon, by `last_ns`.
+    reach = np.array([last_ns - latency_ns - horizon_ns for latency_ns, horizon_ns in group.columns], np.int64)
+    row_last = reach // spec.grid_ns - grid.first_index
+    fees_bps = spec.fee_in_bps + spec.fee_out_bps
+    out = np.empty((LABEL_ROWS, MOMENTS * len(group.columns)), np.int64)
+    for at in range(begin + (-(grid.first_index + begin)) % step, end, LABEL_ROWS * step):
+        rows = slice(at, min(end, at + LABEL_ROWS * step), step)
+        labels = out[: -(-(rows.stop - at) // step)]
+        broken = int(
+            label_grid(
+                grid.mids, grid.spreads, grid.segment_last, at, rows.stop, step, latency_of, shift_of, row_last, fees_bps, labels
+            )
+        )
+        if broken >= 0:
+            raise DataError(
+                f"a label at {format_ns((grid.first_index + broken) * spec.grid_ns)} was beyond {LABEL_LIMIT_BPS:.0f} bps; "
+                "expected a price that moves less: check the quotes around that instant with `edgesmith lake verify`"
+            )
+        yield rows, labels

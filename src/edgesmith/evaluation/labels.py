@@ -1,4 +1,4 @@
-"""Forward labels with the cost of the round trip inside them; compiled.
+"""Forward labels with the cost of the round trip inside them, and how they are grouped.
 
 For a decision at t, a latency l and a horizon h, both in time of the receive clock:
 
@@ -21,7 +21,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.compiled import kernel
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S, format_duration_ns
 from edgesmith.errors import InputError
 
@@ -112,50 +111,6 @@ def label_layout(spec: LabelSpec, columns: Sequence[tuple[int, int]]) -> tuple[N
     which = [latencies.index(latency_ns) for latency_ns, _ in columns]
     shift = [horizon_ns // spec.grid_ns for _, horizon_ns in columns]
     return np.array(which, np.int64), np.array(shift, np.int64)
-
-
-@kernel
-def label_rows(
-    mids: NDArray[np.float64],
-    spreads: NDArray[np.float64],
-    resolved: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    latency_of: NDArray[np.int64],
-    shift_of: NDArray[np.int64],
-    fees_bps: float,
-    out: NDArray[np.int64],
-) -> int:
-    """Write the labels of `rows` into `out` (rows, columns x 6); zeros where missing.
-
-    `mids` and `spreads` (latencies, rows) hold the quote in force at each row's instant plus latency, known for the first
-    `resolved` rows. Returns -1, or the row whose label was beyond `LABEL_LIMIT_BPS`.
-    """
-    for i in range(rows.shape[0]):
-        begin = rows[i]
-        for j in range(latency_of.shape[0]):
-            at = j * 6
-            for q in range(6):
-                out[i, at + q] = 0
-            series = latency_of[j]
-            end = begin + shift_of[j]
-            if end >= resolved[series]:
-                continue
-            mid = mids[series, begin]
-            gross_bps = 1e4 * (mids[series, end] - mid) / mid
-            cost_bps = 1e4 * (spreads[series, begin] + spreads[series, end]) / (2.0 * mid) + fees_bps
-            if np.isnan(gross_bps) or np.isnan(cost_bps):
-                continue
-            if abs(gross_bps) > LABEL_LIMIT_BPS or abs(cost_bps) > LABEL_LIMIT_BPS:
-                return begin
-            gross = np.rint(gross_bps * SUM_UNITS)
-            cost = np.rint(cost_bps * SUM_UNITS)
-            out[i, at] = 1
-            out[i, at + 1] = np.int64(gross)
-            out[i, at + 2] = np.int64(cost)
-            out[i, at + 3] = np.int64(np.rint(gross * gross / SQUARE_UNITS))
-            out[i, at + 4] = np.int64(np.rint(gross * cost / SQUARE_UNITS))
-            out[i, at + 5] = np.int64(np.rint(cost * cost / SQUARE_UNITS))
-    return -1
 
 
 def moments_bps(sums: NDArray[np.int64]) -> NDArray[np.float64]:

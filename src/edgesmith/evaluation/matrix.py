@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edgesmith.canonical import content_hash, short_hash
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, date_of_ns, format_duration_ns, ns_of_date
 from edgesmith.errors import InputError
-from edgesmith.evaluation.grid import GridSampler
+from edgesmith.evaluation.decisions import DecisionSampler
 from edgesmith.evaluation.labels import GAP_NS
 from edgesmith.evaluation.matrix_file import DATA_NAME, DayWriter, MatrixFile, MatrixMeta, Values, read_day, restore_state
 from edgesmith.features.program import Program
@@ -184,20 +184,20 @@ class _Day:
         by_event = work.grid_ns == EVENT_GRID_NS
         clocks = ("ts_event", "ts_recv", "seq") if by_event else ("ts_recv",)
         self._writer = DayWriter(work.folder(day), day, work.program.features, clocks, work.values)
-        self._sampler = None if by_event else GridSampler(work.grid_ns, GAP_NS, work.program.width)
+        self._sampler = None if by_event else DecisionSampler(work.program.width, grid_ns=work.grid_ns)
         self._open = True
 
     def add(self, events: NDArray[Any], matrix: NDArray[np.float64]) -> None:
         if self._sampler is None:
             self._writer.add([events[name] for name in ("ts_event", "ts_recv", "seq")], matrix)
             return
-        for ts_ns, rows in self._sampler.feed(events, matrix):
-            self._writer.add([ts_ns], rows)
+        for rows in self._sampler.feed(events, matrix):
+            self._writer.add([rows.ts_ns], rows.features)
 
     def finish(self, state: Any) -> MatrixFile:
         if self._sampler is not None:
-            for ts_ns, rows in self._sampler.finish():
-                self._writer.add([ts_ns], rows)
+            for rows in self._sampler.finish():
+                self._writer.add([rows.ts_ns], rows.features)
         file = self._writer.finish(self._work.meta(self.day), state)
         self._open = False
         return file

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from edgesmith.errors import InputError
-from edgesmith.evaluation.grid import GridSampler
+from edgesmith.evaluation.decisions import DecisionSampler, sampled
 from edgesmith.evaluation.labels import GAP_NS
 from edgesmith.features.program import Program
 from edgesmith.features.regime_model import RegimeModel
@@ -147,29 +147,21 @@ def _log(
     replay: Replay, model: RegimeModel, logger: RegimeLogger, begin_ns: int, progress: Callable[[int, int], None] | None
 ) -> tuple[int, int, int, int]:
     program = Program(model.features())
-    state, sampler = program.new_state(), GridSampler(model.step_ns, GAP_NS, program.width)
-    first_ns = last_ns = rows = missing = taken = 0
+    sampler = DecisionSampler(program.width, grid_ns=model.step_ns)
+    first_ns = last_ns = rows = missing = 0
 
-    def take(ts_ns: NDArray[np.int64], found: NDArray[np.float64]) -> None:
-        nonlocal first_ns, last_ns, rows, missing
-        wanted = ts_ns >= begin_ns
-        ts_ns, found = ts_ns[wanted], found[wanted]
+    def seen(events: int) -> None:
+        if progress is not None:
+            progress(events, replay.events_total)
+
+    for found in sampled(replay.batches(), program, sampler, seen=seen):
+        wanted = found.ts_ns >= begin_ns
+        ts_ns, labels = found.ts_ns[wanted], found.features[wanted]
         if len(ts_ns):
             first_ns, last_ns = first_ns or int(ts_ns[0]), int(ts_ns[-1])
         rows += len(ts_ns)
-        missing += int(np.isnan(found[:, 0]).sum())
-        logger.add(ts_ns, found[:, 0], found[:, 1])
-
-    for events in replay.batches():
-        matrix = np.empty((len(events), program.width))
-        program.run(events, matrix, state)
-        for chunk in sampler.feed(events, matrix):
-            take(*chunk)
-        taken += len(events)
-        if progress is not None:
-            progress(taken, replay.events_total)
-    for chunk in sampler.finish():
-        take(*chunk)
+        missing += int(np.isnan(labels[:, 0]).sum())
+        logger.add(ts_ns, labels[:, 0], labels[:, 1])
     logger.close()
     return first_ns, last_ns, rows, missing
 

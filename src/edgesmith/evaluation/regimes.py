@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from edgesmith.canonical import content_hash
 from edgesmith.domain.units import NS_PER_MINUTE, NS_PER_S, format_ns
 from edgesmith.errors import DataError, InputError
-from edgesmith.evaluation.grid import GridSampler
-from edgesmith.evaluation.labels import GAP_NS
+from edgesmith.evaluation.decisions import DecisionSampler, sampled
 from edgesmith.evaluation.mixture import Mixture, adjusted_rand, bic, fit_mixture, posteriors
 from edgesmith.features.program import Program
 from edgesmith.features.regime_model import FAR, INPUTS_MAX, REGIMES_MAX, Candidate, RegimeInput, RegimeModel
@@ -114,17 +113,11 @@ def fit_regimes(partitions: Sequence[Partition], first_ns: int, last_ns: int, ho
 def slow_rows(replay: Replay, names: Sequence[str], step_ns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the instants of the grid at which every input is known, and the inputs there."""
     program = Program([parse_feature(name).named(f"input_{place}") for place, name in enumerate(names)])
-    state, sampler = program.new_state(), GridSampler(step_ns, GAP_NS, program.width)
+    sampler = DecisionSampler(program.width, grid_ns=step_ns)
     times, rows = [np.empty(0, np.int64)], [np.empty((0, program.width))]
-    for events in replay.batches():
-        matrix = np.empty((len(events), program.width))
-        program.run(events, matrix, state)
-        for ts_ns, found in sampler.feed(events, matrix):
-            times.append(ts_ns)
-            rows.append(found)
-    for ts_ns, found in sampler.finish():
-        times.append(ts_ns)
-        rows.append(found)
+    for found in sampled(replay.batches(), program, sampler):
+        times.append(found.ts_ns)
+        rows.append(found.features)
     every, all_rows = np.concatenate(times), np.concatenate(rows)
     known = np.isfinite(all_rows).all(axis=1)
     return every[known], all_rows[known]

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.domain.records import as_records
 from edgesmith.errors import DataError, InputError
-from edgesmith.evaluation.labels import MOMENTS, SUM_UNITS, C, G, LabelSpec, N, column_groups
-from edgesmith.evaluation.panel import Panel, PanelChunk
+from edgesmith.evaluation.decisions import DecisionSampler, GridDay, GridRows, labeled_rows, sampled
+from edgesmith.evaluation.labels import SUM_UNITS, C, ColumnGroup, G, LabelSpec, N, column_groups
+from edgesmith.evaluation.sources import FeatureProgram
 
 # 4.1 M rows of 48 features; a longer range is thinned, which costs little because neighboring labels overlap.
 VALUES_BYTES_MAX = 768 * 2**20
@@ -34,23 +34,6 @@ class EventSource(Protocol):
 
     def batches(self) -> Iterator[NDArray[Any]]:
         """Yield EVENT arrays in receive order."""
-        ...
-
-
-class FeatureProgram(Protocol):
-    """What an analysis needs of a feature program."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the feature names, one per column."""
-        ...
-
-    def new_state(self, instruments: int = 1) -> Any:
-        """Return the state before the first event."""
-        ...
-
-    def run(self, events: NDArray[Any], out: NDArray[np.float64], state: Any) -> None:
-        """Write the feature row after each event into `out` (events, width)."""
         ...
 
 
@@ -91,61 +74,78 @@ def read_rows(
     (group,) = column_groups(spec, span_ns[1] - span_ns[0])
     if len(group.columns) != 1:
         raise InputError(f"an analysis was asked for {len(group.columns)} labels, expected one horizon and one latency")
-    panel = Panel(spec, (group,), instrument=instrument, width=len(program.names))
-    gathered = _Gathered(tuple(program.names), columns, volatility, group.grid_ns, span_ns)
-    state = program.new_state(instruments=len(replay.instruments))
-    out, seen = np.empty((0, len(program.names))), 0
-    for batch in replay.batches():
-        if len(out) < len(batch):
-            out = np.empty((len(batch), len(program.names)))
-        program.run(as_records(batch), out[: len(batch)], state)
-        for chunk in panel.feed(batch, out[: len(batch)]):
-            gathered.take(chunk)
-        seen += len(batch)
+    gathered = _Gathered(tuple(program.names), columns, volatility, (spec, group), span_ns)
+    sampler = DecisionSampler(
+        len(program.names), grid_ns=spec.grid_ns, latencies_ns=spec.latencies_ns, gap_ns=spec.gap_ns, instrument=instrument
+    )
+
+    def seen(events: int) -> None:
         if progress is not None:
-            progress(seen, replay.events_total)
-    for chunk in panel.finish():
-        gathered.take(chunk)
+            progress(events, replay.events_total)
+
+    for rows in sampled(replay.batches(), program, sampler, instruments=len(replay.instruments), seen=seen):
+        gathered.take(rows)
     return gathered.rows()
 
 
 class _Gathered:
-    """Columns that fill up from chunks; memory is touched only as far as they are filled."""
+    """Columns that fill up from grid rows; memory is touched only as far as they are filled."""
 
     def __init__(
-        self, names: tuple[str, ...], columns: Sequence[str], volatility: str, step_ns: int, span_ns: tuple[int, int]
+        self,
+        names: tuple[str, ...],
+        columns: Sequence[str],
+        volatility: str,
+        label: tuple[LabelSpec, ColumnGroup],
+        span_ns: tuple[int, int],
     ) -> None:
         self._columns = tuple(sorted(columns))
         self._places = [names.index(name) for name in self._columns]
         self._volatility_place = names.index(volatility)
-        rows = (span_ns[1] - span_ns[0]) // step_ns + 2
+        self._spec, self._group = label
+        self._last_ns = span_ns[1]
+        rows = (span_ns[1] - span_ns[0]) // self._group.grid_ns + 2
         self._thinning = max(1, -(-rows * len(self._columns) * 4 // VALUES_BYTES_MAX))
-        self._step_ns = step_ns * self._thinning
+        self._step_ns = self._group.grid_ns * self._thinning
         capacity = rows // self._thinning + 2
         self._ts_ns = np.empty(capacity, np.int64)
         self._values = np.empty((len(self._columns), capacity), np.float32)
         self._label = np.empty(capacity, np.float32)
         self._volatility = np.empty(capacity, np.float32)
-        self._count = 0
-        self._labeled = self._cost = 0
+        self._quotes = np.empty((2, 0))
+        self._count = self._labels = self._labeled = self._cost = 0
 
-    def take(self, chunk: PanelChunk) -> None:
+    def take(self, rows: GridRows) -> None:
         """Keep the rows that fall on the (possibly thinned) grid, which is aligned to the epoch."""
-        (labeled,) = chunk.groups
-        kept = np.flatnonzero(chunk.ts_ns[labeled.rows] % self._step_ns == 0)
-        rows, moments = labeled.rows[kept], labeled.labels[kept].reshape(-1, MOMENTS)
-        at = slice(self._count, self._count + len(rows))
+        ts_ns = rows.ts_ns
+        kept = np.flatnonzero(ts_ns % self._step_ns == 0)
+        at = slice(self._count, self._count + len(kept))
         self._count = at.stop
         assert self._count <= len(self._ts_ns), "more rows than the span has grid steps"
-        self._ts_ns[at] = chunk.ts_ns[rows]
+        self._ts_ns[at] = ts_ns[kept]
         with np.errstate(over="ignore"):
-            features = chunk.features[rows].astype(np.float32)
+            features = rows.features[kept].astype(np.float32)
         features[~np.isfinite(features)] = np.nan
         self._values[:, at] = features[:, self._places].T
         self._volatility[at] = features[:, self._volatility_place]
-        self._label[at] = np.where(moments[:, N] > 0, moments[:, G] / SUM_UNITS, np.nan)
-        self._labeled += int(moments[:, N].sum())
-        self._cost += int(moments[:, C].sum())
+        self._label_rows(rows)
+
+    def _label_rows(self, rows: GridRows) -> None:
+        # Quotes are held until the quote a horizon later is there: a row's label may end in a later batch of rows.
+        first_index = rows.first_index - self._quotes.shape[1]
+        quotes = np.concatenate([self._quotes, np.stack([rows.mids[0], rows.spreads[0]])], axis=1)
+        count = quotes.shape[1]
+        ready = count if rows.closes else max(0, count - self._spec.horizons_ns[0] // self._spec.grid_ns)
+        grid = GridDay(first_index, ready, quotes[:1], quotes[1:], np.full(count, count - 1, np.int32))
+        for found, labels in labeled_rows(grid, self._spec, self._group, 0, ready, self._last_ns):
+            indices = first_index + np.arange(found.start, found.stop, found.step)
+            kept = labels[indices * rows.grid_ns % self._step_ns == 0]
+            at = slice(self._labels, self._labels + len(kept))
+            self._labels = at.stop
+            self._label[at] = np.where(kept[:, N] > 0, kept[:, G] / SUM_UNITS, np.nan)
+            self._labeled += int(kept[:, N].sum())
+            self._cost += int(kept[:, C].sum())
+        self._quotes = quotes[:, ready:]
 
     def rows(self) -> AnalysisRows:
         """Return what was gathered."""

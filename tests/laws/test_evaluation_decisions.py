@@ -1,8 +1,9 @@
-"""The panel equals its definition, whatever the batches; the future never leaks into a row (traps T3, T18)."""
+"""Decisions and their labels equal their definition, whatever the batches; the future never leaks into a row (T3, T18)."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from edgesmith.domain.events import EVENT, FLAG_AFTER_GAP, KIND_BBO, KIND_TRADE
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S
 from edgesmith.errors import DataError, InputError, OrderingError
-from edgesmith.evaluation import panel as panel_module
-from edgesmith.evaluation.labels import MOMENTS, LabelSpec, column_groups
-from edgesmith.evaluation.panel import Panel
+from edgesmith.evaluation import decisions
+from edgesmith.evaluation.analysis import read_rows
+from edgesmith.evaluation.analysis import rows as rows_module
+from edgesmith.evaluation.decisions import DecisionSampler, GridDay, GridRows, labeled_rows, sampled
+from edgesmith.evaluation.labels import MOMENTS, SUM_UNITS, LabelSpec, column_groups
 from naive.panel import panel as naive_panel
 
 SPEC = LabelSpec(
@@ -49,29 +52,62 @@ def a_tape(seed: int, count: int = 160) -> tuple[np.ndarray, np.ndarray]:
     return events, rng.normal(size=(count, 3))
 
 
+class Tape:
+    """Events in memory, cut into batches, and a program that reads the feature row of each event off a table."""
+
+    instruments = (("simulated", "AUSDT"), ("simulated", "BUSDT"))
+    names = ("a", "b", "c")
+    program_id = "table"
+
+    def __init__(self, events: np.ndarray, features: np.ndarray, cuts: list[int]) -> None:
+        self._events, self._features = events.copy(), features
+        self._events["seq"] = np.arange(len(events))
+        self._edges = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
+        self.events_total, self.width = len(events), features.shape[1]
+        self.names = self.names[: self.width]
+
+    def batches(self) -> Iterator[np.ndarray]:
+        for begin, end in itertools.pairwise(self._edges):
+            yield self._events[begin:end]
+
+    def new_state(self, instruments: int = 1) -> None:
+        return None
+
+    def run(self, events: np.ndarray, out: np.ndarray, state: None) -> None:
+        out[:] = self._features[events["seq"]]
+
+
 def streamed(events: np.ndarray, features: np.ndarray, cuts: list[int], spec: LabelSpec = SPEC) -> list[tuple[Any, ...]]:
-    groups = column_groups(spec, 0)
-    panel = Panel(spec, groups, instrument=1, width=features.shape[1])
+    tape = Tape(events, features, cuts)
+    sampler = DecisionSampler(tape.width, grid_ns=spec.grid_ns, latencies_ns=spec.latencies_ns, gap_ns=spec.gap_ns, instrument=1)
     rows: list[tuple[Any, ...]] = []
-
-    def take(chunks: Any) -> None:
-        for chunk in chunks:
-            labels: list[dict[tuple[int, int], Any]] = [{} for _ in chunk.ts_ns]
-            for group, one in zip(groups, chunk.groups, strict=True):
-                for row, values in zip(one.rows, one.labels.reshape(len(one.rows), len(group.columns), MOMENTS), strict=True):
-                    labels[row] |= {column: tuple(map(int, value)) for column, value in zip(group.columns, values, strict=True)}
-            rows.extend(zip(chunk.ts_ns.tolist(), chunk.features.copy(), labels, strict=True))
-
-    edges = [0, *sorted(cut for cut in cuts if cut < len(events)), len(events)]
-    for begin, end in itertools.pairwise(edges):
-        take(panel.feed(events[begin:end], features[begin:end]))
-    take(panel.finish())
+    segment: list[GridRows] = []
+    for found in sampled(tape.batches(), tape, sampler, instruments=2):
+        segment.append(found)
+        if found.closes:
+            rows += of_segment(segment, spec)
+            segment.clear()
+    assert not segment
     return rows
+
+
+def of_segment(segment: list[GridRows], spec: LabelSpec) -> Iterator[tuple[Any, ...]]:
+    mids, spreads = (np.concatenate([getattr(one, name) for one in segment], axis=1) for name in ("mids", "spreads"))
+    count = mids.shape[1]
+    grid = GridDay(segment[0].first_index, count, mids, spreads, np.full(count, count - 1, np.int32))
+    labels: list[dict[tuple[int, int], Any]] = [{} for _ in range(count)]
+    for group in column_groups(spec, 0):
+        for rows, values in labeled_rows(grid, spec, group, 0, count, 2 * START_NS):
+            for row, of_row in zip(range(rows.start, rows.stop, rows.step), values, strict=True):
+                moments = of_row.reshape(MOMENTS, len(group.columns)).T
+                labels[row] |= {column: tuple(map(int, value)) for column, value in zip(group.columns, moments, strict=True)}
+    ts_ns, features = (np.concatenate([getattr(one, name) for one in segment]) for name in ("ts_ns", "features"))
+    return zip(ts_ns.tolist(), features, labels, strict=True)
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(1, 159), max_size=6))
-def test_panel_equals_its_definition(seed: int, cuts: list[int]) -> None:
+def test_rows_and_labels_equal_their_definition(seed: int, cuts: list[int]) -> None:
     events, features = a_tape(seed)
     fast = streamed(events, features, cuts)
     slow = naive_panel(events, features, SPEC, 1)
@@ -89,12 +125,38 @@ def test_panel_equals_its_definition(seed: int, cuts: list[int]) -> None:
 def test_small_chunks_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     events, features = a_tape(3, 900)
     whole = streamed(events, features, [])
-    monkeypatch.setattr(panel_module, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(decisions, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(decisions, "LABEL_ROWS", 3)
     chunked = streamed(events, features, list(range(1, 900, 7)))
     assert len(whole) > 200
     assert [row[0] for row in whole] == [row[0] for row in chunked]
     assert [row[2] for row in whole] == [row[2] for row in chunked]
     np.testing.assert_array_equal(np.array([row[1] for row in whole]), np.array([row[1] for row in chunked]))
+
+
+@pytest.mark.parametrize("horizon_ns", [500 * NS_PER_MS, 11 * NS_PER_S])
+@pytest.mark.parametrize("thinned", [False, True])
+def test_rows_of_an_analysis_equal_their_definition(monkeypatch: pytest.MonkeyPatch, horizon_ns: int, thinned: bool) -> None:
+    monkeypatch.setattr(decisions, "CHUNK_ROWS", 5)
+    events, features = a_tape(3, 900)
+    events["flags"][::2] = 0
+    spec = LabelSpec(
+        horizons_ns=(horizon_ns,), latencies_ns=(50 * NS_PER_MS,), fee_in_bps=4.5, fee_out_bps=2.0, gap_ns=10 * NS_PER_S
+    )
+    if thinned:
+        monkeypatch.setattr(rows_module, "VALUES_BYTES_MAX", 4 * 2 * 100)
+    tape = Tape(events, features, list(range(1, 900, 7)))
+    span_ns = (int(events["ts_recv"][0]), int(events["ts_recv"][-1]))
+    found = read_rows(tape, 1, tape, spec, columns=("c", "a"), volatility="b", span_ns=span_ns)
+    assert (found.thinning > 1) == thinned
+    wanted = [row for row in naive_panel(events, features, spec, 1) if row.ts_ns % found.step_ns == 0]
+    labels = [row.labels[50 * NS_PER_MS, horizon_ns] for row in wanted]
+    assert sum(one is not None for one in labels) > 3
+    np.testing.assert_array_equal(found.ts_ns, [row.ts_ns for row in wanted])
+    np.testing.assert_array_equal(found.values.T, np.float32([row.features[[0, 2]] for row in wanted]))
+    np.testing.assert_array_equal(found.volatility, np.float32([row.features[1] for row in wanted]))
+    np.testing.assert_array_equal(found.label, np.float32([np.nan if one is None else one[1] / SUM_UNITS for one in labels]))
+    assert found.cost_bps == pytest.approx(np.mean([one[2] for one in labels if one is not None]) / SUM_UNITS, rel=1e-12)
 
 
 def quotes(*received: tuple[int, float]) -> np.ndarray:
