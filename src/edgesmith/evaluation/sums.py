@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.compiled import kernel
+from edgesmith.compiled import kernel, wide_kernel
 from edgesmith.errors import DataError, InputError
 from edgesmith.evaluation.bins import MISSING, FeatureBins
 from edgesmith.evaluation.labels import GG, MOMENTS
@@ -23,23 +23,25 @@ CONDITIONS_MAX = 4
 # n, sum g and sum c of each block are what the tests need; sum g^2 is kept over all blocks.
 TESTED_MOMENTS = 3
 
+# Rows whose running sums stay in the fast cache, and numbers added at once.
+TILE_ROWS = 128
+LANES = 8
+
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint8]
+Places = NDArray[np.int32]
 
 
 class Cells(Protocol):
-    """A way to divide rows into cells."""
+    """A way to divide rows into cells, once or several times over."""
 
     @property
     def count(self) -> int:
         """Return the number of cells."""
         ...
 
-    def add(self, codes: Codes, labels: Ints, first: int, last: int, sums: Ints) -> None:
-        """Add label columns `first` to `last` of every row to `sums` (cells, last - first).
-
-        `codes` (features, rows), `labels` (rows, any).
-        """
+    def places(self, codes: Codes) -> Places:
+        """Return the cell of every row, -1 for none: int32 (divisions, rows), from codes (features, rows)."""
         ...
 
 
@@ -55,9 +57,11 @@ class SingleCells:
         """Return the number of cells, those no bin stands behind included."""
         return self.features * self.slots
 
-    def add(self, codes: Codes, labels: Ints, first: int, last: int, sums: Ints) -> None:
-        """Add rows to the bins they are in."""
-        add_singles(codes, labels, first, last, self.slots, sums)
+    def places(self, codes: Codes) -> Places:
+        """Return the bin each row is in, one division a feature."""
+        out = np.empty(codes.shape, np.int32)
+        place_singles(codes, self.slots, out)
+        return out
 
 
 class GridCells:
@@ -75,9 +79,11 @@ class GridCells:
         """Return the number of places."""
         return int(np.prod(self._slots))
 
-    def add(self, codes: Codes, labels: Ints, first: int, last: int, sums: Ints) -> None:
-        """Add rows to the place their codes name."""
-        add_grid(codes, self._chosen, self._slots, labels, first, last, sums)
+    def places(self, codes: Codes) -> Places:
+        """Return the place the codes of each row name."""
+        out = np.zeros((1, codes.shape[1]), np.int32)
+        place_grid(codes, self._chosen, self._slots, out[0])
+        return out
 
 
 class Condition(NamedTuple):
@@ -91,24 +97,29 @@ class TriggerCells:
     """The rows where each of several triggers holds; a row may be in many cells. A trigger without conditions is all rows."""
 
     def __init__(self, triggers: list[tuple[Condition, ...]]) -> None:
-        self._features = np.zeros((len(triggers), CONDITIONS_MAX), np.int64)
-        self._counts = np.array([len(one) for one in triggers], np.int64)
-        self._holds = np.zeros((len(triggers), CONDITIONS_MAX, 256), np.uint8)
+        known: dict[tuple[int, bytes], int] = {}
+        self._which = np.full((len(triggers), CONDITIONS_MAX), -1, np.int64)
         for t, conditions in enumerate(triggers):
             if len(conditions) > CONDITIONS_MAX:
                 raise InputError(f"a trigger had {len(conditions)} conditions, expected at most {CONDITIONS_MAX}")
             for c, condition in enumerate(conditions):
-                self._features[t, c] = condition.feature
-                self._holds[t, c] = condition.holds
+                key = condition.feature, condition.holds.astype(np.uint8).tobytes()
+                # Triggers share conditions: each is looked up once a row.
+                self._which[t, c] = known.setdefault(key, len(known))
+        self._features = np.array([feature for feature, _ in known], np.int64)
+        self._holds = np.array([np.frombuffer(holds, np.uint8) for _, holds in known], np.uint8).reshape(-1, 256)
 
     @property
     def count(self) -> int:
         """Return the number of triggers."""
-        return len(self._counts)
+        return len(self._which)
 
-    def add(self, codes: Codes, labels: Ints, first: int, last: int, sums: Ints) -> None:
-        """Add rows to every trigger that holds."""
-        add_triggers(codes, self._features, self._counts, self._holds, labels, first, last, sums)
+    def places(self, codes: Codes) -> Places:
+        """Return the trigger itself where it holds, one division a trigger."""
+        held = np.empty((len(self._features), codes.shape[1]), np.uint8)
+        out = np.empty((len(self._which), codes.shape[1]), np.int32)
+        place_triggers(codes, self._features, self._holds, self._which, held, out)
+        return out
 
 
 class BlockSums(NamedTuple):
@@ -180,73 +191,108 @@ def reserve(first_key: int, blocks: int, cells: int, columns: int, moments: int 
 
 def add_rows(cells: Cells, keys: Ints, codes: Codes, labels: Ints, into: BlockSums) -> None:
     """Add rows in time order: block numbers (rows,), codes (features, rows), labels (rows, 6 x columns)."""
-    _, _, moments, columns = into.sums.shape
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-    for begin, end in zip(starts, [*starts[1:], len(keys)], strict=True):
-        block = into.sums[int(keys[begin]) - into.first_key].reshape(cells.count, moments * columns)
-        cells.add(codes[:, begin:end], labels[begin:end], 0, moments * columns, block)
-    cells.add(codes, labels, GG * columns, (GG + 1) * columns, into.squares)
+    _, count, moments, columns = into.sums.shape
+    chunks = -(-max(moments, GG + 1) * columns // LANES)
+    running = np.zeros((TILE_ROWS + 1, chunks, LANES), np.int64)
+    added = np.zeros((count, chunks, LANES), np.int64)
+    blocks = into.sums.reshape(-1, count, moments * columns)
+    add_places(cells.places(codes), keys - into.first_key, labels, columns, running, added, blocks, into.squares)
 
 
 @kernel
-def add_singles(codes: Codes, labels: Ints, first: int, last: int, slots: int, sums: NDArray[Any]) -> None:
-    """Add label columns of every row to cell f x slots + code of each feature f."""
-    width = last - first
-    # Tiles of rows stay in the fast cache while every feature reads them; codes come in runs, added four rows at a time.
-    for low in range(0, codes.shape[1], 128):
-        high = min(low + 128, codes.shape[1])
-        for f in range(codes.shape[0]):
-            i = low
-            while i < high:
-                code = codes[f, i]
-                stop = i + 1
-                while stop < high and codes[f, stop] == code:
-                    stop += 1
-                cell = sums[f * slots + (slots - 1 if code == MISSING else code)]
-                while i + 3 < stop:
-                    row_0, row_1 = labels[i, first:last], labels[i + 1, first:last]
-                    row_2, row_3 = labels[i + 2, first:last], labels[i + 3, first:last]
-                    for q in range(width):
-                        cell[q] += (row_0[q] + row_1[q]) + (row_2[q] + row_3[q])
-                    i += 4
-                while i < stop:
-                    row = labels[i, first:last]
-                    for q in range(width):
-                        cell[q] += row[q]
-                    i += 1
-
-
-@kernel
-def add_grid(codes: Codes, chosen: Ints, slots: Ints, labels: Ints, first: int, last: int, sums: NDArray[Any]) -> None:
-    """Add label columns of every row to the place of its codes in the product grid."""
-    for i in range(codes.shape[1]):
-        place = 0
-        for d in range(chosen.shape[0]):
-            code = codes[chosen[d], i]
-            place = place * slots[d] + (slots[d] - 1 if code == MISSING else code)
-        cell = sums[place]
-        row = labels[i, first:last]
-        for q in range(last - first):
-            cell[q] += row[q]
-
-
-@kernel
-def add_triggers(
-    codes: Codes, features: Ints, counts: Ints, holds: Codes, labels: Ints, first: int, last: int, sums: NDArray[Any]
-) -> None:
-    """Add label columns of every row to each trigger whose conditions all hold."""
-    for t in range(counts.shape[0]):
-        cell = sums[t]
+def place_singles(codes: Codes, slots: int, out: Places) -> None:
+    """Write f x slots + code of each feature f and row."""
+    for f in range(codes.shape[0]):
         for i in range(codes.shape[1]):
-            inside = True
-            for c in range(counts[t]):
-                if holds[t, c, codes[features[t, c], i]] == 0:
-                    inside = False
-                    break
-            if inside:
-                row = labels[i, first:last]
-                for q in range(last - first):
-                    cell[q] += row[q]
+            code = codes[f, i]
+            out[f, i] = f * slots + (slots - 1 if code == MISSING else code)
+
+
+@kernel
+def place_grid(codes: Codes, chosen: Ints, slots: Ints, out: Places) -> None:
+    """Write the place of the codes of each row in the product grid; `out` begins with zeros."""
+    for d in range(chosen.shape[0]):
+        for i in range(codes.shape[1]):
+            code = codes[chosen[d], i]
+            out[i] = out[i] * slots[d] + (slots[d] - 1 if code == MISSING else code)
+
+
+@kernel
+def place_triggers(codes: Codes, features: Ints, holds: Codes, which: Ints, held: Codes, out: Places) -> None:
+    """Write t where all conditions of trigger t hold, else -1; `held` (conditions, rows) is where each condition is noted."""
+    for c in range(features.shape[0]):
+        for i in range(codes.shape[1]):
+            held[c, i] = holds[c, codes[features[c], i]]
+    for t in range(which.shape[0]):
+        for i in range(codes.shape[1]):
+            out[t, i] = t
+        for c in which[t]:
+            if c >= 0:
+                for i in range(codes.shape[1]):
+                    out[t, i] = out[t, i] if held[c, i] == 1 else -1
+
+
+@kernel
+def add_places(
+    places: Places, blocks: Ints, labels: Ints, columns: int, running: Ints, added: Ints, sums: NDArray[Any], squares: Ints
+) -> None:
+    """Add the labels of every row to its cell of every division, in its block: `sums` (blocks, cells, moments x columns).
+
+    `running` (rows of a tile + 1, chunks, 8) and `added` (cells, chunks, 8) are room to work in, zeros at first.
+    """
+    lanes = running.shape[1] * LANES
+    running_flat, added_flat = running.reshape((running.shape[0], lanes)), added.reshape((added.shape[0], lanes))
+    low = 0
+    for i in range(1, blocks.shape[0] + 1):
+        if i == blocks.shape[0] or blocks[i] != blocks[low]:
+            for begin in range(low, i, TILE_ROWS):
+                end = min(begin + TILE_ROWS, i)
+                _run(labels, begin, end, running_flat)
+                for d in range(places.shape[0]):
+                    _add_runs(places[d, begin:end], running, added)
+            _flush(added_flat, columns, sums[blocks[low]], squares)
+            low = i
+
+
+@kernel
+def _run(labels: Ints, begin: int, end: int, running: Ints) -> None:
+    # running[i] is the sum of the tile's first i rows, so a run of rows costs one subtraction however long it is.
+    width = min(labels.shape[1], running.shape[1])
+    for i in range(end - begin):
+        before, after, row = running[i], running[i + 1], labels[begin + i]
+        for q in range(width):
+            after[q] = before[q] + row[q]
+
+
+@wide_kernel
+def _add_runs(places: Places, running: Ints, added: Ints) -> None:
+    i = 0
+    while i < places.shape[0]:
+        place, first = places[i], np.uint32(i)
+        i += 1
+        while i < places.shape[0] and places[i] == place:
+            i += 1
+        if place < 0:
+            continue
+        last, at = np.uint32(i), np.uint32(place)
+        for chunk in range(running.shape[1]):
+            k = np.uint32(chunk)
+            # Eight lanes written out: one instruction each where the processor is wide enough.
+            t, a, b = added[at, k], running[last, k], running[first, k]
+            t_0, t_1, t_2, t_3 = t[0] + (a[0] - b[0]), t[1] + (a[1] - b[1]), t[2] + (a[2] - b[2]), t[3] + (a[3] - b[3])
+            t_4, t_5, t_6, t_7 = t[4] + (a[4] - b[4]), t[5] + (a[5] - b[5]), t[6] + (a[6] - b[6]), t[7] + (a[7] - b[7])
+            t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7] = t_0, t_1, t_2, t_3, t_4, t_5, t_6, t_7
+
+
+@kernel
+def _flush(added: Ints, columns: int, sums: Ints, squares: Ints) -> None:
+    for cell in range(added.shape[0]):
+        own, block, square = added[cell], sums[cell], squares[cell]
+        for q in range(block.shape[0]):
+            block[q] += own[q]
+        for j in range(columns):
+            square[j] += own[GG * columns + j]
+        own[:] = 0
 
 
 assert MOMENTS == 6 and GG == TESTED_MOMENTS
