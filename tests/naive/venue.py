@@ -169,7 +169,8 @@ class NaiveRun:
             if order.side == event["side"]:
                 continue
             left = order.lots - order.filled
-            if (order.price - price) * order.side > 0:
+            no_queue = order.price == price and self.execution.queue_model is QueueModel.TOUCH
+            if (order.price - price) * order.side > 0 or no_queue:
                 self._fill_resting(order, ts, left)
             elif order.price == price:
                 reach = lots - used - order.ahead

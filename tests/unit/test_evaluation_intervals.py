@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgesmith.evaluation.half_life import NS_PER_DAY, calendar_half_life, latency_half_life, response_half_life
-from edgesmith.evaluation.intervals import mean_interval
+from edgesmith.evaluation.intervals import mean_interval, skewness_widening
 
 
 @pytest.mark.parametrize("kind", ["heavy", "skewed", "uneven"])
@@ -82,3 +82,30 @@ def test_an_edge_that_does_not_fade_has_no_upper_end() -> None:
     found = calendar_half_life(n, 10.0 * n + draw.normal(0.0, 20.0, len(n)) * np.sqrt(n), day_index, seed=1)
     assert found.high_ns is None or math.isinf(found.high_ns)
     assert not calendar_half_life(n[:96], n[:96], day_index[:96], seed=1).identified
+
+
+@pytest.mark.parametrize("kind", ["even", "small wins, rare large losses"])
+def test_rare_large_losses_are_not_taken_for_profit(kind: str) -> None:
+    """One-sided 5 % at 60 blocks: flipped signs alone say "surely above" of 9 to 12 % of such skewed worlds without a profit."""
+    worlds, blocks, above, surely = 400, 60, 0, 0
+    draw = np.random.default_rng(11)
+    for world in range(worlds):
+        n = draw.poisson(5, blocks).astype(float)
+        noise = 1.0 - draw.exponential(1.0, blocks) if kind != "even" else draw.normal(0.0, 1.0, blocks)
+        s = noise * np.sqrt(n)
+        above += mean_interval(n, s, seed=world, flips=999).low > 0.0
+        strength = s.sum() / np.sqrt((s * s).sum()) / skewness_widening(n, s)
+        surely += strength > 1.66
+    assert above / worlds <= 0.075 and surely / worlds <= 0.075
+    assert above / worlds >= 0.02
+
+
+def test_losses_that_weigh_more_than_wins_push_the_lower_end_out_only() -> None:
+    draw = np.random.default_rng(3)
+    n, s = np.ones(60), 1.0 - draw.exponential(1.0, 60) + 0.5
+    found, turned = mean_interval(n, s), mean_interval(n, -s)
+    assert found.mean - found.low > 1.1 * (found.high - found.mean)
+    assert turned.low == pytest.approx(-found.high) and turned.high == pytest.approx(-found.low)
+    assert skewness_widening(n, s) > 1.05 and skewness_widening(n, -s) == 1.0
+    symmetric = np.r_[s, 2.0 * s.mean() - s]
+    assert skewness_widening(np.ones(120), symmetric) == pytest.approx(1.0, abs=0.02)

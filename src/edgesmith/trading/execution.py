@@ -20,6 +20,7 @@ class QueueModel(StrEnum):
 
     RISK_AVERSE = "risk_averse"
     PROPORTIONAL = "proportional"
+    TOUCH = "touch"
 
 
 class DepthModel(StrEnum):

@@ -41,7 +41,7 @@ from edgesmith.edges.validation.refit import (
 from edgesmith.edges.validation.sums import EdgeSums, edge_sums, grid_of, within_regimes
 from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedPanel
-from edgesmith.evaluation.intervals import Interval, mean_interval
+from edgesmith.evaluation.intervals import Interval, mean_interval, skewness_widening
 from edgesmith.evaluation.labels import BLOCK_LADDER_NS, column_groups
 from edgesmith.evaluation.overfitting import Overfitting
 from edgesmith.evaluation.sharpe import (
@@ -220,11 +220,12 @@ def _excess_tests(measured: Sequence[_Measured], config: ValidationConfig) -> Fl
 
 def _net_tests(measured: Sequence[_Measured], config: ValidationConfig) -> FlipResult:
     # Of the trades that were made, not of the rows of the grid: what counts is what would have been earned.
-    families = []
+    families, widening = [], []
     for one in measured:
         rows, net = _trade_blocks(one.frozen.trades, one.own.block_ns)
         families.append((one.own.block_ns + 1, mean_influence(rows[:, None], net[:, None]).psi))
-    return sign_flip(families, flips=config.flips, seed=config.seed, one_sided=True)
+        widening.append(skewness_widening(rows, net))
+    return sign_flip(families, flips=config.flips, seed=config.seed, one_sided=True, widening=np.array(widening))
 
 
 def _trade_blocks(trades: Trades, block_ns: int) -> tuple[Floats, Floats]:

@@ -17,6 +17,7 @@ from edgesmith.venues.simulated.state import (
     MAX_REPORTS,
     MAX_SWEEP_LEVELS,
     QUEUE_PROPORTIONAL,
+    QUEUE_TOUCH,
     SETTLE_NS,
 )
 
@@ -247,7 +248,7 @@ def trade_reaches_resting(run, book, instrument, ts, price, lots, side):  # type
             continue
         left = run.order_lots[slot] - run.order_matched[slot]
         through = (run.order_price[slot] - price) * run.order_side[slot]
-        if through > 0:
+        if through > 0 or (through == 0 and run.queue_model == QUEUE_TOUCH):
             match_resting(run, book, slot, ts, left)
         elif through == 0:
             reach = lots - ours - run.order_ahead[slot]

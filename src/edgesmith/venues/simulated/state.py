@@ -13,9 +13,10 @@ MAX_SWEEP_LEVELS = 20
 # After this long without an event of its own market, an order is matched against the last book we received.
 SETTLE_NS = 1_000_000_000
 
-# How the place in the queue of a resting order moves when the displayed size shrinks without a trade.
+# What stands before a resting order, and how its place moves when the displayed size shrinks without a trade.
 QUEUE_RISK_AVERSE = 0  # nobody ahead cancels, until the display proves it
 QUEUE_PROPORTIONAL = 1  # cancels fall on both sides of us in proportion
+QUEUE_TOUCH = 2  # there is no queue: the first print at our price fills us whole (an upper bound)
 # What a taker finds behind the touch.
 DEPTH_DISPLAYED = 0  # the displayed size again on each further tick
 DEPTH_TOUCH = 1  # any size at the touch (the prior system's assumption)
