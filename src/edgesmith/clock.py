@@ -1,7 +1,8 @@
-"""The only source of now; everything else takes time as an argument."""
+"""The only source of now and of chance; everything else takes time, seeds and keys as arguments."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Protocol
 
@@ -50,3 +51,8 @@ class ManualClock:
 def monotonic_s() -> float:
     """Return seconds from an arbitrary start, for measuring durations only."""
     return time.perf_counter()
+
+
+def unguessable(count: int) -> bytes:
+    """Return `count` bytes that nobody can foresee, for keys that are kept from their users."""
+    return os.urandom(count)

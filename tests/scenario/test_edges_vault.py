@@ -21,9 +21,11 @@ from edgesmith.clock import ManualClock
 from edgesmith.domain.events import Stream
 from edgesmith.domain.units import ns_of_date
 from edgesmith.edges.edge import Bound, EdgeSpec, Trigger
+from edgesmith.edges.evaluator import Profits
 from edgesmith.edges.frozen_evaluator import FrozenEvaluator
 from edgesmith.edges.trials import TrialLedger, data_uses
-from edgesmith.edges.vault import Vault, jaccard, judged
+from edgesmith.edges.twins import jaccard
+from edgesmith.edges.vault import Vault, judged
 from edgesmith.edges.vault_records import OPENINGS_MAX, Evaluation, opening_alpha
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError, DataError, InputError
@@ -41,18 +43,30 @@ class Canned:
 
     name = "canned 1"
 
-    def __init__(self, p: float = 0.5, n: int = 500, sleep_in: str = "") -> None:
-        self.p, self.n, self.sleep_in = p, n, sleep_in
+    def __init__(self, p: float = 0.5, n: int = 500, sleep_in: str = "", model: str | None = None, lake: Path = Path()) -> None:
+        self.p, self.n, self.sleep_in, self.model, self.lake = p, n, sleep_in, model, lake
         self.shown: list[tuple[Partition, ...]] = []
 
-    def check(self, spec: EdgeSpec) -> None:
+    def regimes_sha256(self, spec: EdgeSpec) -> str | None:
+        return self.model if spec.trigger.regimes is not None else None
+
+    def check(self, spec: EdgeSpec, outside: Sequence[Partition], first_ns: int) -> None:
         if self.sleep_in == "check":
             time.sleep(60)
 
-    def onsets(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> np.ndarray:
+    def onsets(self, specs: Sequence[EdgeSpec], partitions: Sequence[Partition]) -> list[np.ndarray]:
         # 1,000 onsets, of which edges at low 0.5 and 0.5 + k share 1,000 - 10 k.
-        first = round(1_000 * (spec.trigger.bounds[0].low or 0.0)) * 10
-        return np.arange(first, first + 1_000, dtype=np.int64) * 1_000_000_000
+        firsts = [round(1_000 * (spec.trigger.bounds[0].low or 0.0)) * 10 for spec in specs]
+        return [np.arange(first, first + 1_000, dtype=np.int64) * 1_000_000_000 for first in firsts]
+
+    def profits(self, spec: EdgeSpec, partitions: Sequence[Partition], block_ns: int) -> Profits:
+        # Outside the vault an edge earns what its bound says, in the vault nothing.
+        days = sorted({one.key.day for one in partitions})
+        sums = np.random.default_rng(int(spec.spec_hash[:8], 16)).normal(0.0, 1.0, 100 * len(days))
+        self.shown.append(tuple(partitions))
+        if partitions[0].folder.is_relative_to(self.lake / "vault"):
+            return Profits(sums, 2 * len(sums))
+        return Profits(sums + 2.0 * (spec.trigger.bounds[0].high or 0.0), 2 * len(sums))
 
     def evaluate(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> Evaluation:
         if self.sleep_in == "evaluate":
@@ -387,6 +401,3 @@ def test_a_real_edge_through_the_real_engine(lake: Path) -> None:
     )
     opened = vault.open(real, FrozenEvaluator(), n_min=1)
     assert opened.result.evaluation.first_ns >= 0 and opened.result.verdict in Verdict
-    some = spec(trigger=Trigger(bounds=real.trigger.bounds, regimes=(1,)), regimes_hash="r")
-    with pytest.raises(InputError, match="regimes"):
-        FrozenEvaluator().check(some)

@@ -1,44 +1,48 @@
 """The vault: the last days of a lake, which nobody sees until a sealed record says what they will be asked.
 
-Reading order: `vault_records` (what the ledger says), `lake.held` and `lake.vaulted` (where the days are). An opening writes its
-seal, makes the only token there is, reads, evaluates the frozen edge, and writes the result. Killed before the seal, nothing
-happened. Killed after it, the opening counts as spent, and opening the same edge again brings the same seal to its result.
+Reading order: `vault_records` (what the ledger says), `lake.held` and `lake.vaulted` (where the days are), `thresholdout` (how
+peeks are answered). An opening writes its seal, makes the only token there is, reads, evaluates the frozen edge, and writes the
+result. Killed before the seal, nothing happened. Killed after it, the opening counts as spent, and opening the same edge again
+brings the same seal to its result. A peek tells nothing before it is recorded, so a killed one never was, and asking again draws
+the same noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from edgesmith.canonical import content_hash
-from edgesmith.clock import Clock
-from edgesmith.domain.units import NS_PER_S, format_ns
+from edgesmith.clock import Clock, unguessable
+from edgesmith.domain.units import format_ns, ns_of_date
 from edgesmith.edges.chain import Appender, Chain, Head
 from edgesmith.edges.edge import EdgeEvidence, EdgeSpec
+from edgesmith.edges.evaluator import Evaluator
+from edgesmith.edges.peeks import answered, refuse_peek
 from edgesmith.edges.trials import TrialLedger, data_uses
+from edgesmith.edges.twins import refuse_twin
 from edgesmith.edges.vault_records import (
     OPENINGS_MAX,
     Closed,
     Evaluation,
     Generation,
     OpeningResult,
+    Peek,
     Seal,
     VaultedPartition,
     VaultRecord,
     VaultState,
     decoded,
+    noise_hash,
     opening_alpha,
     state_of,
 )
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError, DataError, InputError
-from edgesmith.lake.atomic import locked_folder
+from edgesmith.lake.atomic import locked_folder, write_atomically
 from edgesmith.lake.catalog import Catalog, Partition, format_days
 from edgesmith.lake.held import Held, HeldSeries
 from edgesmith.lake.quality import verify
@@ -54,33 +58,11 @@ from edgesmith.lake.vaulted import (
 )
 
 LEDGER_NAME = "ledger.jsonl"
+NOISE_KEY_NAME = "noise.key"
+NOISE_KEY_BYTES = 32
 N_MIN = 200
-TWIN_JACCARD_RATIO = 0.8
-# Onsets this close are one: otherwise another decision grid would make another edge.
-TWIN_GRID_NS = NS_PER_S
 
-Onsets = NDArray[np.int64]
-
-
-class Evaluator(Protocol):
-    """How a frozen edge is measured on partitions of its instrument; deterministic."""
-
-    @property
-    def name(self) -> str:
-        """Return what it does and in which version; part of the seal."""
-        ...
-
-    def check(self, spec: EdgeSpec) -> None:
-        """Raise InputError for an edge it cannot measure."""
-        ...
-
-    def onsets(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> Onsets:
-        """Return the instants at which the trigger became true."""
-        ...
-
-    def evaluate(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> Evaluation:
-        """Measure the edge."""
-        ...
+_NO_GENERATION = "no generation of the vault is open; begin one with `edgesmith vault init --days N`"
 
 
 class Opened(NamedTuple):
@@ -123,12 +105,13 @@ class Opened(NamedTuple):
 
 
 class Vault:
-    """The vault of the lake at `root`."""
+    """The vault of the lake at `root`; `entropy` gives bytes that nobody can guess, for the key of the noise of peeks."""
 
-    def __init__(self, root: Path, trials: TrialLedger, clock: Clock) -> None:
+    def __init__(self, root: Path, trials: TrialLedger, clock: Clock, entropy: Callable[[int], bytes] = unguessable) -> None:
         self._root = root
         self._trials = trials
         self._clock = clock
+        self._entropy = entropy
         self._chain: Chain[VaultRecord] = Chain(vault_folder(root) / LEDGER_NAME, decoded)
 
     def state(self) -> VaultState:
@@ -139,10 +122,17 @@ class Vault:
         """Return the place and hash of the last record; written down elsewhere it proves that nothing was taken back."""
         return self._chain.head()
 
-    def init(self, days: int, *, venue: str | None = None, symbol: str | None = None) -> Generation:
-        """Put the last `days` of the lake, or of one venue or symbol, behind the door."""
+    def init(self, days: int, *, peek_days: int = 0, venue: str | None = None, symbol: str | None = None) -> Generation:
+        """Put the last `days` of the lake, or of one venue or symbol, behind the door; the first `peek_days` are for peeks."""
         if days < 1:
             raise InputError(f"--days was {days}, expected at least 1")
+        if not 0 <= peek_days < days:
+            raise InputError(
+                f"--peek-days was {peek_days}, expected 0 to {days - 1}: they are the first of the --days {days}, and openings "
+                "need at least one of the rest"
+            )
+        if not self._root.is_dir():
+            raise InputError(f"there is no lake at {self._root}; name yours with --lake")
         with self._held() as chain:
             state = self._checked(chain)
             if state.current is not None:
@@ -155,8 +145,10 @@ class Vault:
             self._check_unseen(chosen)
             series = _series(chosen)
             held = Held(len(state.generations) + 1, series)
+            key = self._entropy(NOISE_KEY_BYTES).hex()
             # First the note: from here on no reader sees the days, whatever happens to this process.
             note_held(self._root, held)
+            write_atomically(self._key_path, lambda path: _write_secret(path, key))
             record = self._append(
                 chain,
                 state,
@@ -164,6 +156,8 @@ class Vault:
                 generation=held.generation,
                 series=series,
                 partitions=[_vaulted(one) for one in chosen],
+                peek_days=peek_days,
+                noise_hash=noise_hash(key),
             )
             move_in(self._root, held, [one.key for one in chosen])
             assert isinstance(record, Generation)
@@ -171,37 +165,67 @@ class Vault:
 
     def open(self, spec: EdgeSpec, evaluator: Evaluator, *, n_min: int = N_MIN) -> Opened:
         """Ask the vault about one edge: seal, read, evaluate, record; an edge that was opened is answered from the ledger."""
-        with self._held() as chain:
+        with self._opened() as chain:
             state = self._checked(chain)
             seal = state.seal_of(spec.spec_hash)
             if seal is not None and seal.sequence in state.results:
                 return Opened(seal, state.results[seal.sequence], True)
             if seal is None:
                 seal = self._seal(chain, state, spec, evaluator, n_min)
-            elif seal.evaluator != evaluator.name:
-                raise InputError(
-                    f"{seal.edge_id} was sealed for '{seal.evaluator}' and this is '{evaluator.name}'; "
-                    "finish the opening with the edgesmith that began it"
-                )
+            else:
+                _check_resumable(state, seal, evaluator)
             result = self._result(chain, seal, evaluator)
-            if self._stated(chain.records).openings(seal.generation) >= OPENINGS_MAX:
-                self._close(chain, f"all {OPENINGS_MAX} openings are spent")
+            self._close_spent(chain)
             return Opened(seal, result, False)
 
-    def close(self, reason: str) -> Closed:
-        """End the generation: its days go back into the lake, and are training data."""
-        with self._held() as chain:
+    def peek(self, spec: EdgeSpec, evaluator: Evaluator) -> tuple[Peek, bool]:
+        """Return a noisy answer about an edge from the days for peeks, and whether it had been given before."""
+        with self._opened() as chain:
             state = self._checked(chain)
-            if state.current is None:
-                raise InputError("no generation of the vault is open; begin one with `edgesmith vault init --days N`")
-            unfinished = [one.edge_id for one in state.seals if one.sequence not in state.results]
-            if unfinished:
-                raise InputError(f"the opening of {unfinished[0]} has no result yet; finish it with `edgesmith vault open`")
+            generation = _current(state)
+            known = next((one for one in state.peeks_of(generation.generation) if one.spec_hash == spec.spec_hash), None)
+            if known is not None:
+                return known, True
+            refuse_peek(state, generation)
+            wanted, outside = self._partitions_of(generation, spec, peek=True)
+            evaluator.check(spec, outside, ns_of_date(generation.first_day))
+            token = OpeningToken(generation.generation, generation.record_hash)
+            key = self._noise_key(generation)
+            told = answered(state, generation, spec, evaluator, key, outside, lambda: self._read(token, wanted))
+            record = self._append(chain, state, **told)
+            assert isinstance(record, Peek)
+            return record, False
+
+    def close(self, reason: str, *, abandon: bool = False) -> Closed:
+        """End the generation: its days go back into the lake, and are training data; `abandon` gives up unfinished openings."""
+        if not reason.strip():
+            raise InputError("--reason was empty, expected why the generation ends: it stays in the ledger")
+        with self._opened() as chain:
+            state = self._checked(chain)
+            generation = _current(state)
+            unfinished = state.unfinished(generation.generation)
+            if unfinished and not abandon:
+                raise InputError(
+                    f"the opening of {unfinished[0].edge_id} has no result yet; finish it with `edgesmith vault open`, or give "
+                    "it up, spent and unanswered, with --abandon"
+                )
             return self._close(chain, reason)
 
     def fingerprint(self, generation: int) -> str:
         """Return the hash of the content of a generation's days."""
         return content_hash(self.state().generations[generation - 1].partitions)
+
+    @property
+    def _key_path(self) -> Path:
+        return vault_folder(self._root) / NOISE_KEY_NAME
+
+    @contextmanager
+    def _opened(self) -> Iterator[Appender[VaultRecord]]:
+        # Where there is no vault, asking for one must not make its folder.
+        if not self.state().generations:
+            raise InputError(_NO_GENERATION)
+        with self._held() as chain:
+            yield chain
 
     @contextmanager
     def _held(self) -> Iterator[Appender[VaultRecord]]:
@@ -219,7 +243,8 @@ class Vault:
             for generation in state.generations[-1:]:
                 move_out(self._root, generation.generation, [_key(one) for one in generation.partitions])
             forget_held(self._root)
-        return state
+            self._key_path.unlink(missing_ok=True)
+        return self._stated(chain.records) if self._close_spent(chain) else state
 
     def _stated(self, records: Sequence[VaultRecord]) -> VaultState:
         state = state_of(records, str(self._chain.path))
@@ -248,14 +273,17 @@ class Vault:
             )
 
     def _seal(self, chain: Appender[VaultRecord], state: VaultState, spec: EdgeSpec, evaluator: Evaluator, n_min: int) -> Seal:
-        evaluator.check(spec)
-        generation = state.current
-        if generation is None:
-            raise InputError("no generation of the vault is open; begin one with `edgesmith vault init --days N`")
-        if not any((one.venue, one.symbol) == (spec.venue, spec.symbol) for one in generation.partitions):
-            raise InputError(f"the vault holds no data of {spec.instrument}; see `edgesmith vault ls`")
-        visible = Catalog(self._root).partitions(venue=spec.venue, symbol=spec.symbol)
-        self._check_no_twin(state, spec, evaluator, visible)
+        generation = _current(state)
+        if state.openings(generation.generation) >= OPENINGS_MAX:
+            raise InputError(
+                f"all {OPENINGS_MAX} openings of generation {generation.generation} are spent; finish that of "
+                f"{state.unfinished(generation.generation)[0].edge_id} with `edgesmith vault open`, and the generation closes"
+            )
+        _, outside = self._partitions_of(generation, spec, peek=False)
+        evaluator.check(spec, outside, ns_of_date(generation.opening_day))
+        opened = [one.spec for one in state.seals]
+        pairs = {pair for one in [spec, *opened] for pair in _instruments(one)}
+        refuse_twin(spec, opened, evaluator, [one for one in Catalog(self._root).partitions() if _pair(one.key) in pairs])
         opening = state.openings(generation.generation) + 1
         head = self._trials.head()
         record = self._append(
@@ -271,36 +299,31 @@ class Vault:
             alpha=opening_alpha(opening),
             n_min=n_min,
             evaluator=evaluator.name,
-            trials_total=self._trials.account(data_uses(visible)).trials_total if visible else 0,
+            trials_total=self._trials.account(data_uses(outside)).trials_total,
             trials_head=None if head is None else head.record_hash,
+            regimes_sha256=evaluator.regimes_sha256(spec),
         )
         assert isinstance(record, Seal)
         return record
 
-    def _check_no_twin(self, state: VaultState, spec: EdgeSpec, evaluator: Evaluator, visible: Sequence[Partition]) -> None:
-        earlier = [one.spec for one in state.seals if one.spec.instrument == spec.instrument]
-        if not earlier:
-            return
-        if not visible:
-            raise InputError(f"there is no data of {spec.instrument} outside the vault to compare its edges on; import some")
-        own = _instants(evaluator.onsets(spec, visible))
-        for other in earlier:
-            overlap = jaccard(own, _instants(evaluator.onsets(other, visible)))
-            if overlap >= TWIN_JACCARD_RATIO or other.trigger == spec.trigger:
-                raise InputError(
-                    f"{spec.edge_id} acts at the same instants as {other.edge_id} (Jaccard {overlap:.2f}, the limit is "
-                    f"{TWIN_JACCARD_RATIO}), which was opened already; the vault answers once for both"
-                )
+    def _partitions_of(
+        self, generation: Generation, spec: EdgeSpec, *, peek: bool
+    ) -> tuple[list[VaultedPartition], list[Partition]]:
+        # What the vault holds of an edge's instruments for peeks or for openings, and what anyone may see of them.
+        pairs = _instruments(spec)
+        wanted = generation.of(pairs, peek=peek)
+        outside = [one for one in Catalog(self._root).partitions() if _pair(one.key) in pairs]
+        for pair in pairs:
+            if pair not in map(_pair, wanted):
+                raise InputError(f"the vault holds no data of {':'.join(pair)} for this; see `edgesmith vault ls`")
+            if pair not in (_pair(one.key) for one in outside):
+                raise InputError(f"there is no data of {':'.join(pair)} outside the vault to compare its edges on; import some")
+        return wanted, outside
 
     def _result(self, chain: Appender[VaultRecord], seal: Seal, evaluator: Evaluator) -> OpeningResult:
         generation = next(one for one in chain.records if isinstance(one, Generation) and one.generation == seal.generation)
-        wanted = [one for one in generation.partitions if (one.venue, one.symbol) == (seal.spec.venue, seal.spec.symbol)]
         token = OpeningToken(seal.generation, seal.record_hash)
-        partitions = vaulted_partitions(self._root, token, [_key(one) for one in wanted])
-        sums = {_key(one): one.content_sha256 for one in wanted}
-        for one in partitions:
-            if one.meta.content_sha256 != sums[one.key] or not verify(one).ok:
-                raise CorruptDataError(f"{one.key} in the vault is not what was put there; restore {one.folder} from a backup")
+        partitions = self._read(token, generation.of(_instruments(seal.spec), peek=False))
         found = evaluator.evaluate(seal.spec, partitions)
         verdict, sentence = judged(found, seal.alpha, seal.n_min)
         state = state_of(chain.records, str(self._chain.path))
@@ -310,12 +333,46 @@ class Vault:
         assert isinstance(record, OpeningResult)
         return record
 
+    def _read(self, token: OpeningToken, wanted: Sequence[VaultedPartition]) -> list[Partition]:
+        partitions = vaulted_partitions(self._root, token, [_key(one) for one in wanted])
+        sums = {_key(one): one.content_sha256 for one in wanted}
+        for one in partitions:
+            if one.meta.content_sha256 != sums[one.key] or not verify(one).ok:
+                raise CorruptDataError(f"{one.key} in the vault is not what was put there; restore {one.folder} from a backup")
+        return partitions
+
+    def _noise_key(self, generation: Generation) -> str:
+        try:
+            key = self._key_path.read_text(encoding="ascii")
+        except (FileNotFoundError, UnicodeDecodeError):
+            key = ""
+        if noise_hash(key) != generation.noise_hash:
+            raise CorruptDataError(
+                f"{self._key_path} is not the key that generation {generation.generation} began with, so no noise can be drawn; "
+                "restore it from a backup (openings do not need it)"
+            )
+        return key
+
+    def _close_spent(self, chain: Appender[VaultRecord]) -> bool:
+        state = self._stated(chain.records)
+        current = state.current
+        if current is None or state.openings(current.generation) < OPENINGS_MAX or state.unfinished(current.generation):
+            return False
+        self._close(chain, f"all {OPENINGS_MAX} openings are spent")
+        return True
+
     def _close(self, chain: Appender[VaultRecord], reason: str) -> Closed:
         state = state_of(chain.records, str(self._chain.path))
         assert state.current is not None
-        record = self._append(chain, state, record="closed", generation=state.current.generation, reason=reason)
+        try:
+            key = self._noise_key(state.current)
+        except CorruptDataError:
+            # Lost: then nobody can check the noise, which is no reason to keep the days.
+            key = None
+        record = self._append(chain, state, record="closed", generation=state.current.generation, reason=reason, noise_key=key)
         move_out(self._root, state.current.generation, [_key(one) for one in state.current.partitions])
         forget_held(self._root)
+        self._key_path.unlink(missing_ok=True)
         assert isinstance(record, Closed)
         return record
 
@@ -332,14 +389,39 @@ def judged(found: Evaluation, alpha: float, n_min: int) -> tuple[Verdict, str]:
     return verdict, f"{verdict.words}: {numbers}"
 
 
-def jaccard(one: Onsets, other: Onsets) -> float:
-    """Return the share of instants both have among those either has; 0 where neither has any."""
-    union = len(np.union1d(one, other))
-    return len(np.intersect1d(one, other)) / union if union else 0.0
+def _current(state: VaultState) -> Generation:
+    if state.current is None:
+        raise InputError(_NO_GENERATION)
+    return state.current
 
 
-def _instants(onsets: Onsets) -> Onsets:
-    return np.unique(onsets // TWIN_GRID_NS)
+def _check_resumable(state: VaultState, seal: Seal, evaluator: Evaluator) -> None:
+    current = state.current
+    if current is None or current.generation != seal.generation:
+        raise InputError(
+            f"{seal.edge_id} was sealed in generation {seal.generation}, which was closed before it was answered; its opening is "
+            "spent"
+        )
+    model = evaluator.regimes_sha256(seal.spec)
+    if (seal.evaluator, seal.regimes_sha256) != (evaluator.name, model):
+        raise InputError(
+            f"{seal.edge_id} was sealed for '{_method(seal.evaluator, seal.regimes_sha256)}' and this is "
+            f"'{_method(evaluator.name, model)}'; finish the opening with what began it, or give it up with "
+            "`edgesmith vault close --abandon`"
+        )
+
+
+def _method(evaluator: str, model: str | None) -> str:
+    return evaluator if model is None else f"{evaluator}, regimes {model[:12]}"
+
+
+def _instruments(spec: EdgeSpec) -> list[tuple[str, str]]:
+    leader = spec.trigger.leader
+    return [(spec.venue, spec.symbol.upper())] + ([(spec.venue, leader.upper())] if leader is not None else [])
+
+
+def _pair(one: PartitionKey | VaultedPartition) -> tuple[str, str]:
+    return one.venue, one.symbol
 
 
 def _last_days(partitions: Sequence[Partition], days: int, after: date | None) -> list[Partition]:
@@ -369,3 +451,8 @@ def _vaulted(one: Partition) -> VaultedPartition:
 
 def _key(one: VaultedPartition) -> PartitionKey:
     return PartitionKey(one.venue, parse_stream(one.stream), one.symbol, one.day)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="ascii")
