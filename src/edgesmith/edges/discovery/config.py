@@ -7,6 +7,7 @@ import msgspec
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S
 from edgesmith.errors import InputError
+from edgesmith.evaluation.bins import DEFAULT_QUANTILES
 from edgesmith.evaluation.labels import LabelSpec
 
 DEFAULT_HORIZONS_NS = tuple(tenths * NS_PER_S // 10 for tenths in (1, 5, 10, 50, 100, 300, 600, 3_000, 9_000, 36_000))
@@ -53,7 +54,7 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     gap_ns: int = 30 * NS_PER_S
     grid_ns: int = 100 * NS_PER_MS
     edges_span_ratio: float = 0.2
-    quantiles: tuple[float, ...] = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
+    quantiles: tuple[float, ...] = DEFAULT_QUANTILES
     flips: int = 9_999
     seed: int = 1
     alpha: float = 0.05

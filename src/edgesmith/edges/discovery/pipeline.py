@@ -94,7 +94,8 @@ def discover(
         progress=_stage(workplace, "reading the edges span"),
     )
     if regimes is not None:
-        surveyed = surveyed._replace(bins=tuple(_in_regimes(one, regimes) for one in surveyed.bins))
+        bins, fine = (tuple(_in_regimes(one, regimes) for one in some) for some in (surveyed.bins, surveyed.fine))
+        surveyed = surveyed._replace(bins=bins, fine=fine)
     columns = len(labels.horizons_ns) * len(labels.latencies_ns)
     table = foretold(surveyed.needed_ic, labels, last_ns - test_first_ns, columns * len(places_of(surveyed.bins)), config)
     surveyed = surveyed._replace(needed_ic=table)
@@ -108,6 +109,7 @@ def discover(
         test_first_ns,
         last_ns,
         lake=workplace.lake,
+        fine=surveyed.fine,
         regime_feature=regime_feature,
         workers=workplace.workers,
         progress=_stage(workplace, "coding days"),

@@ -19,7 +19,7 @@ from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, date_of_ns, format_d
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.result import NeededIC
 from edgesmith.errors import DataError
-from edgesmith.evaluation.bins import FeatureBins, fit_bins, sample_stride
+from edgesmith.evaluation.bins import FeatureBins, fit_bins, fit_fine_bins, sample_stride
 from edgesmith.evaluation.coded import CodedDay, CodedPanel, Coding, read_range, read_window
 from edgesmith.evaluation.day_files import Day, DayFiles
 from edgesmith.evaluation.labels import GG, MOMENTS, C, ColumnGroup, G, LabelSpec, N, block_length_ns, moments_bps
@@ -35,9 +35,10 @@ CELL_SHARE = 0.1
 
 
 class Survey(NamedTuple):
-    """Frozen bins (features by name) and the needed information coefficients."""
+    """Frozen bins (features by name), the fine ones that divide them, and the needed information coefficients."""
 
     bins: tuple[FeatureBins, ...]
+    fine: tuple[FeatureBins, ...]
     needed_ic: tuple[NeededIC, ...]
 
 
@@ -103,8 +104,10 @@ def survey(
             f"{format_duration_ns(labels.grid_ns)} there: use a longer range or a larger edges_span_ratio"
         )
     names = tuple(program.names)
-    bins = tuple(fit_bins(name, np.ascontiguousarray(sample[:, names.index(name)]), quantiles) for name in sorted(names))
-    return Survey(bins, _needed_ics(_columns(labels), sum(day.arrays["moments"] for day in kept)))
+    columns = {name: np.ascontiguousarray(sample[:, names.index(name)]) for name in sorted(names)}
+    bins = tuple(fit_bins(name, values, quantiles) for name, values in columns.items())
+    fine = tuple(fit_fine_bins(one, columns[one.name]) for one in bins)
+    return Survey(bins, fine, _needed_ics(_columns(labels), sum(day.arrays["moments"] for day in kept)))
 
 
 def _columns(labels: LabelSpec) -> tuple[tuple[int, int], ...]:
