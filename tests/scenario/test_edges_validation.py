@@ -67,6 +67,9 @@ def test_the_right_word_for_each(panel: CodedPanel, partitions: list[Partition])
     assert len(best.placebos) == 4 and best.findings.placebo_p is not None and best.findings.placebo_p > GATES.placebo_alpha
     assert all(one.n > 500 and one.excess_bps is not None and abs(one.excess_bps) < 4.0 for one in best.placebos)
     assert best.evidence("data").net_low_bps == best.findings.net_low_bps
+    # What would be seen had it ended today, and of an edge that keeps nothing no word.
+    assert best.noticing is not None and best.noticing.died.stopped_blocks is not None
+    assert cards[2].noticing is None
 
 
 def test_fees_above_the_effect_make_it_untradable(panel: CodedPanel, partitions: list[Partition]) -> None:

@@ -406,3 +406,5 @@ def show_cards(cards: Sequence[EdgeCard]) -> None:
     )
     for card in ranked:
         typer.echo(f"{card.spec.edge_id}: {card.spec.sentence}\n  {card.sentence}")
+        if card.noticing is not None:
+            typer.echo(f"  had it died today: {card.noticing.sentence_of(card.noticing.died)}")

@@ -64,6 +64,7 @@ def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
         "placebos": [
             (one.name, formats.count(one.n), formats.bps(one.excess_bps), formats.number(one.p, 4)) for one in card.placebos
         ],
+        "endings": _endings(card),
         "ladder": _ladder(card),
         "paths": [formats.bps(value) for value in card.cpcv_path_net_bps],
         "identity": [
@@ -155,6 +156,24 @@ def _life(kind: str, value: float | None, low: float | None, high: float | None)
         return kind, "not identifiable", ""
     until = "no end in sight" if high is None else _span(high)
     return kind, _span(value), f"{_span(low or 0.0)} to {until}"
+
+
+def _endings(card: EdgeCard) -> list[tuple[str, ...]]:
+    watch = card.noticing
+    if watch is None:
+        return []
+
+    def after(blocks: int | None) -> str:
+        return (
+            "not within what was simulated"
+            if blocks is None
+            else f"{formats.count(blocks)} blocks, {_span(blocks * watch.block_ns)}"
+        )
+
+    return [
+        (name, after(end.warned_blocks), after(end.stopped_blocks), formats.bps(end.lost_bps, signed=False))
+        for name, end in (("died: it keeps nothing", watch.died), ("turned: it loses what it kept", watch.turned))
+    ]
 
 
 def _span(ns: float) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from edgesmith.edges.edge import EdgeEvidence, EdgeSpec
 from edgesmith.edges.validation.curves import Point
 from edgesmith.edges.validation.gates import Findings
+from edgesmith.edges.validation.noticing import Noticing
 from edgesmith.edges.validation.placebos import PlaceboTest
 from edgesmith.edges.verdict import Verdict
 
@@ -65,6 +66,7 @@ class EdgeCard(msgspec.Struct, frozen=True, kw_only=True):
     by_regime: tuple[Point, ...]
     half_lives: tuple[HalfLifeRow, ...]
     placebos: tuple[PlaceboTest, ...]
+    noticing: Noticing | None = None
 
     def evidence(self, data_fingerprint: str) -> EdgeEvidence:
         """Return the card as evidence for the registry."""

@@ -30,6 +30,7 @@ from edgesmith.edges.validation.curves import (
 )
 from edgesmith.edges.validation.frozen import Frozen, Trades, frozen_replay
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
+from edgesmith.edges.validation.noticing import noticing
 from edgesmith.edges.validation.placebos import PlaceboTest, Tested, placebo_tests, smallest_p
 from edgesmith.edges.validation.refit import (
     Combinatorial,
@@ -336,6 +337,7 @@ def _card(
         by_regime=one.regimes,
         half_lives=tuple(HalfLifeRow(name, *life) for name, life in lives.items()),
         placebos=tests.placebos,
+        noticing=noticing(frozen.trades, low, (panel.first_ns, panel.last_ns), one.own.block_ns, seed),
     )
 
 
