@@ -26,6 +26,7 @@ from edgesmith.cli import (
     sweep,
     trials,
     tune,
+    universe,
     validate,
     vault,
     world_facts,
@@ -53,6 +54,7 @@ worlds.app.command("facts")(world_facts.facts_command)
 worlds.app.command("compare")(world_facts.compare_command)
 worlds.app.command("fit")(world_facts.fit_command)
 app.add_typer(regimes.app, name="regimes", help="Fit market regimes, and log how they come and go.")
+app.add_typer(universe.app, name="universe", help="Choose the symbols of each day by the days before it.")
 app.add_typer(worlds.app, name="world", help="Make simulated markets whose truth is known.")
 app.command("backtest")(backtest.backtest_command)
 app.command("sweep")(sweep.sweep_command)

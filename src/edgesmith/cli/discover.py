@@ -29,6 +29,8 @@ from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
     from edgesmith.edges.discovery.result import Cell, DiscoveryResult
+    from edgesmith.edges.trials import DataUse
+    from edgesmith.evaluation.sources import LakeSource
     from edgesmith.features.program import Program
     from edgesmith.features.regime_model import RegimeModel
     from edgesmith.lake.catalog import Partition
@@ -49,7 +51,10 @@ DEEP_ROWS = 12
 
 
 def discover_command(
-    symbol: Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")],
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Symbol such as BTCUSDT.")] = None,
+    universe: Annotated[
+        Path | None, typer.Option("--universe", metavar="FILE", help="Of `universe build`: search every member on its days.")
+    ] = None,
     venue: VenueOption = "binance",
     market: MarketOption = None,
     date: DateOption = None,
@@ -87,10 +92,19 @@ def discover_command(
     config = discovery_config(
         horizon, latency, fee_bps, seed, depth=depth, cost_tier=cost_tier, grid_ms=grid, quantiles=quantiles
     )
-    symbols = [symbol] if leader is None else [symbol, leader]
-    partitions = choose(lake, venue, market, symbols, date, start, end)
-    search = Search(partitions, program_of_sets(sets), config, runs, symbol=symbol, lake=lake, workers=workers, part=part)
+    search = Search([], program_of_sets(sets), config, runs, symbol=symbol or "", lake=lake, workers=workers, part=part)
     search = search._replace(registry=registry, regimes=_model(regimes), leader=leader, quiet=as_json)
+    if universe is not None:
+        if symbol or date or regimes or leader:
+            raise InputError("--universe was given together with --symbol, --date, --regimes or --leader; give --universe alone")
+        from edgesmith.cli.universe import search_universe
+
+        search_universe(universe, search, start, end, as_json=as_json)
+        return
+    if symbol is None:
+        raise InputError("neither --symbol nor --universe was given; give one of them")
+    symbols = [symbol] if leader is None else [symbol, leader]
+    search = search._replace(partitions=choose(lake, venue, market, symbols, date, start, end))
     result, folder = run_discovery(search)
     if as_json:
         print_json(result)
@@ -149,7 +163,10 @@ def _durations(option: str, texts: list[str], unit_ns: int, *, positive: bool) -
 
 
 class Search(NamedTuple):
-    """One search from the command line; `part` of the data is searched, the rest never read."""
+    """One search from the command line; `part` of the data is searched, the rest never read.
+
+    `data` is what the ledger is told was looked at; by default what `looked_at` says.
+    """
 
     partitions: list[Partition]
     program: Program
@@ -163,28 +180,22 @@ class Search(NamedTuple):
     regimes: RegimeModel | None = None
     leader: str | None = None
     quiet: bool = False
+    data: tuple[DataUse, ...] | None = None
 
 
 def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
     """Search with a progress bar, count the trials, keep the candidates, write result and report; returns result and folder."""
     from edgesmith.edges.discovery.pipeline import Workplace, discover
     from edgesmith.edges.trials import LEDGER_NAME, TrialLedger, data_uses
-    from edgesmith.evaluation.sources import LakeSource, instrument_index
     from edgesmith.lake.replay import Replay
     from edgesmith.trading.backtest import data_identity, instruments_of
     from edgesmith.trading.manifest import discovery_manifest, write_manifest
     from edgesmith.trading.report import write_report
 
     program, led = _with_axes(search)
-    used = [one for one in search.partitions if one.key.stream in program.needs]
-    source = LakeSource(used)
-    venue = used[0].key.venue
-    index = instrument_index(source, venue, search.symbol)
+    source, index, first_ns, last_ns = _reach(search, program)
+    used = list(source.partitions)
     instrument = instruments_of(used, source.instruments)[index]
-    first_ns, last_ns = source.span(index)
-    if not 0.05 <= search.part <= 1.0:
-        raise InputError(f"--part was {search.part:g}, expected 0.05..1")
-    last_ns = first_ns + int(search.part * (last_ns - first_ns))
     search.runs.mkdir(parents=True, exist_ok=True)
     with progress("discovery") as advance:
         result = discover(
@@ -193,7 +204,7 @@ def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
             program,
             search.config,
             ledger=TrialLedger(search.runs / LEDGER_NAME),
-            data=data_uses(used, first_ns, last_ns),
+            data=search.data or data_uses(used, first_ns, last_ns),
             regimes=search.regimes,
             always=led,
             first_ns=first_ns,
@@ -214,6 +225,26 @@ def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
     write_report(folder, truth=truth_of([one for one in used if one.key.symbol.upper() == search.symbol.upper()]))
     _register(search, program, result, led)
     return result, folder
+
+
+def looked_at(search: Search) -> tuple[DataUse, ...]:
+    """Return what data a search looks at, for the ledger."""
+    from edgesmith.edges.trials import data_uses
+
+    source, _, first_ns, last_ns = _reach(search, _with_axes(search)[0])
+    return data_uses(source.partitions, first_ns, last_ns)
+
+
+def _reach(search: Search, program: Program) -> tuple[LakeSource, int, int, int]:
+    # The data of the streams the program needs, the index of the symbol in it, and the part of its time that is read.
+    from edgesmith.evaluation.sources import LakeSource, instrument_index
+
+    source = LakeSource([one for one in search.partitions if one.key.stream in program.needs])
+    index = instrument_index(source, source.partitions[0].key.venue, search.symbol)
+    first_ns, last_ns = source.span(index)
+    if not 0.05 <= search.part <= 1.0:
+        raise InputError(f"--part was {search.part:g}, expected 0.05..1")
+    return source, index, first_ns, first_ns + int(search.part * (last_ns - first_ns))
 
 
 def _with_axes(search: Search) -> tuple[Program, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import msgspec
 from edgesmith.domain.instruments import ContractKind
 from edgesmith.errors import InputError
 from edgesmith.worlds.claims import Claim
+from edgesmith.worlds.delisting import Delisting
 from edgesmith.worlds.feeds import find_feed
 from edgesmith.worlds.links import Link
 from edgesmith.worlds.parameters import TapeParameters
@@ -59,6 +60,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         The price is this part of its own path and copies of those of other markets of the world (`worlds.links`).
     impact_bps_per_qty
         Every trade moves the price its way, by so much for each unit of base quantity (`worlds.impact`).
+    delisted
+        The market ends before the world does (`worlds.delisting`).
     trap
         The leaking column or join of `worlds.traps` that belongs to this world.
     """
@@ -85,6 +88,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     own_share: float = 1.0
     links: tuple[Link, ...] = ()
     impact_bps_per_qty: float = 0.0
+    delisted: Delisting | None = None
     trap: str = ""
 
     def __post_init__(self) -> None:
@@ -105,6 +109,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
         if self.chimera and (self.links or self.impact_bps_per_qty):
             raise InputError(f"scenario {self.name}: a chimera has links or impact, expected neither: they would make it no null")
+        if self.delisted is not None and (self.plants or self.claims):
+            raise InputError(f"scenario {self.name}: a market that ends has plants or claims, expected a plain market")
         find_feed(self.feed)
         if self.trap:
             find_trap(self.trap)

@@ -1,4 +1,4 @@
-"""Worlds of several markets on several venues that hang together, as real ones do."""
+"""Worlds of several markets: of several venues that hang together, as real ones do, and of one venue that delists a symbol."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import msgspec
 
 from edgesmith.domain.instruments import ContractKind
 from edgesmith.worlds.claims import Claim
+from edgesmith.worlds.delisting import Delisting
 from edgesmith.worlds.fitted import find_fit
 from edgesmith.worlds.links import FACTOR, Link
 from edgesmith.worlds.parameters import TapeParameters
@@ -14,6 +15,7 @@ from edgesmith.worlds.scenario import Scenario
 
 _PERP, _SPOT, _OTHER = "SIMBTC.PERP", "SIMBTC.SPOT", "SIMETH.PERP"
 _LAG_LOG_SD = 0.7
+_DAY_HOURS = 24
 # Parts of the coin's price that come from each of its venues, from news that reaches all, and from the other coin; both venues
 # have the same parts, or their prices would part for good.
 _FROM_PERP, _FROM_SPOT, _FROM_FACTOR, _FROM_OTHER = 0.36, 0.48, 0.79, 0.12
@@ -96,4 +98,25 @@ def _lead_lag() -> Scenario:
     )
 
 
-SEVERAL: tuple[Scenario, ...] = (_lead_lag(),)
+def _plain(symbol: str, rate: float, delisted: Delisting | None = None) -> Scenario:
+    return Scenario(name=symbol.lower(), summary="a plain market", symbol=symbol, group="M", rate=rate, delisted=delisted)
+
+
+def _delisted() -> Scenario:
+    # By what they trade: the first, then the one that ends, then two that would fill its place in a list made afterwards.
+    return Scenario(
+        name="delisted",
+        summary="four markets by size, the second loses 60 % on its fourth day and is delisted",
+        symbol="STEADY1USDT",
+        group="M",
+        rate=0.03,
+        hours=6 * _DAY_HOURS,
+        companions=(
+            _plain("FALLEN1USDT", 0.024, Delisting(after_hours=3 * _DAY_HOURS + 15)),
+            _plain("THIRD1USDT", 0.012),
+            _plain("FOURTH1USDT", 0.006),
+        ),
+    )
+
+
+SEVERAL: tuple[Scenario, ...] = (_lead_lag(), _delisted())

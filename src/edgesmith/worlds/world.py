@@ -12,12 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.domain.events import KIND_TRADE
+from edgesmith.domain.events import EVENT, KIND_TRADE
 from edgesmith.domain.instruments import ContractKind, Instrument
-from edgesmith.domain.records import taken
+from edgesmith.domain.records import records, taken
 from edgesmith.domain.units import NS_PER_HOUR, ns_of_date
 from edgesmith.errors import InputError
 from edgesmith.worlds.claims import ClaimTally, ClaimTruth, tally, truth_of
+from edgesmith.worlds.delisting import Delisting, fallen
 from edgesmith.worlds.feeds import FEEDS, FeedRecord, Received, receive
 from edgesmith.worlds.impact import with_impact
 from edgesmith.worlds.links import FACTOR, Link, Source, hung_together
@@ -31,7 +32,7 @@ from edgesmith.worlds.traps import TrapTruth, trap_truth
 
 VENUE = "simulated"
 # Changes whenever the same seed gives other bytes.
-RECIPE_VERSION = 5
+RECIPE_VERSION = 6
 HOURS_MAX = 24 * 3_660
 _LABEL_PLANTS, _LABEL_FEED, _LABEL_LINKS = 20, 21, 22
 # Positions of the further markets of a world among its symbols.
@@ -65,6 +66,7 @@ class TruthRecord(msgspec.Struct, frozen=True, kw_only=True):
     own_share: float
     links: tuple[Link, ...]
     impact_bps_per_qty: float
+    delisted: Delisting | None
     feed_level: str
     feed: FeedRecord
     trap: TrapTruth | None
@@ -211,13 +213,18 @@ class World:
         return hour
 
     def _received(self, tapes: _Tapes) -> Received:
-        scenario, tape = self.scenario, tapes.of(self.market)
+        scenario = self.scenario
+        if scenario.delisted is not None and scenario.delisted.has_ended(tapes.hour):
+            return Received(records(EVENT, 0), records(EVENT, 0), FeedRecord())
+        tape = tapes.of(self.market)
         if scenario.chimera:
             tape = chimera(tape, tapes.of(self._flow_market))
         if scenario.links:
             tape = self._linked(tape, tapes)
         if scenario.impact_bps_per_qty:
             tape = with_impact(tape, scenario.impact_bps_per_qty, self.instrument)
+        if scenario.delisted is not None:
+            tape = fallen(tape, scenario.delisted, self.market.start_ns, self.instrument)
         if scenario.kind == ContractKind.SPOT:
             tape = taken(tape, np.flatnonzero(tape["kind"] <= KIND_TRADE))
         return receive(tape, FEEDS[scenario.feed], child_key(self.market.key, _LABEL_FEED))
@@ -291,6 +298,7 @@ class World:
             own_share=self.scenario.own_share,
             links=self.scenario.links,
             impact_bps_per_qty=self.scenario.impact_bps_per_qty,
+            delisted=self.scenario.delisted,
             feed_level=self.scenario.feed,
             feed=sum((part.feed for part in hours), FeedRecord()),
             trap=trap_truth(self.scenario.trap) if self.scenario.trap else None,
