@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesmith.compiled import kernel
 from edgesmith.parallel import map_ordered
 
 Floats = NDArray[np.float64]
@@ -155,13 +156,34 @@ def _flip_chunk(
         draw = np.random.Generator(np.random.PCG64([seed, stream, begin]))
         np.matmul(_signs(draw, count, len(unit)), unit, out=drawn[:, at : at + unit.shape[1]])
         at += unit.shape[1]
-    if not one_sided:
-        np.abs(drawn, out=drawn)
-    flipped = drawn[:, order]
-    beaten = (flipped >= ranked).sum(axis=0)
-    # Step-down: the r-th strongest cell competes with itself and all weaker ones.
-    np.maximum.accumulate(flipped[:, ::-1], axis=1, out=flipped[:, ::-1])
-    return beaten, (flipped >= ranked).sum(axis=0), flipped[:, 0].copy()
+    beaten, beaten_by_max, maxima = np.zeros(len(ranked), np.int64), np.zeros(len(ranked), np.int64), np.empty(count)
+    step_down(drawn, order, ranked, one_sided, beaten, beaten_by_max, maxima)
+    return beaten, beaten_by_max, maxima
+
+
+@kernel
+def step_down(
+    drawn: Floats,
+    order: NDArray[np.int64],
+    ranked: Floats,
+    one_sided: bool,
+    beaten: NDArray[np.int64],
+    beaten_by_max: NDArray[np.int64],
+    maxima: Floats,
+) -> None:
+    """Count, for the r-th strongest cell, the flips that reach it: its own, and the largest of its own and all weaker ones'.
+
+    `drawn` (flips, cells); `order` and `ranked` are the cells and their strengths, strongest first; `maxima` (flips,) takes the
+    largest of each flip.
+    """
+    for i in range(drawn.shape[0]):
+        largest = -np.inf
+        for r in range(ranked.shape[0] - 1, -1, -1):
+            value = drawn[i, order[r]] if one_sided else abs(drawn[i, order[r]])
+            largest = max(largest, value)
+            beaten[r] += value >= ranked[r]
+            beaten_by_max[r] += largest >= ranked[r]
+        maxima[i] = largest
 
 
 def _normalize(psi: Floats) -> Floats:

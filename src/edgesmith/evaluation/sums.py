@@ -114,6 +114,11 @@ class TriggerCells:
         """Return the number of triggers."""
         return len(self._which)
 
+    def of(self, trigger: int) -> tuple[Ints, Codes]:
+        """Return the features of a trigger's conditions and the codes that satisfy each: (conditions,), (conditions, 256)."""
+        which = self._which[trigger][self._which[trigger] >= 0]
+        return self._features[which], self._holds[which]
+
     def places(self, codes: Codes) -> Places:
         """Return the trigger itself where it holds, one division a trigger."""
         held = np.empty((len(self._features), codes.shape[1]), np.uint8)
