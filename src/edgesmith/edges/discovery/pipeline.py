@@ -45,6 +45,14 @@ class Workplace(NamedTuple):
     on_survey: OnSurvey = lambda _table: None
 
 
+class PanelSearch(NamedTuple):
+    """What was found in single conditions and in deeper ones, and the level the single ones were judged at."""
+
+    singles: Judged
+    deep: DeepSearch
+    share: float
+
+
 def discover(
     source: EventSource,
     instrument: Instrument,
@@ -118,6 +126,29 @@ def discover(
     return _search(source, instrument, panel, surveyed, span, config, ledger, data, always, workplace)
 
 
+def search_panel(
+    panel: CodedPanel,
+    config: DiscoveryConfig,
+    level: float,
+    always: Sequence[str] = (),
+    workplace: Workplace = Workplace(),  # noqa: B008 - immutable
+) -> PanelSearch:
+    """Search coded days at `level` over all depths: single conditions, then what lies deeper."""
+    groups = column_groups(panel.labels, panel.last_ns - panel.first_ns)
+    sums = panel.block_sums(
+        SingleCells(panel.bins), groups, moments=TESTED_MOMENTS, progress=_stage(workplace, "summing single conditions")
+    )
+    # Half of the error is kept for what lies deeper.
+    share = level if config.depth == 1 else level / 2
+    workplace.progress("testing", 0, 1)
+    singles = judge(panel.bins, groups, sums, config, share, workplace.workers)
+    workplace.progress("testing", 1, 1)
+    # They are most of the memory, and what lies deeper has sums of its own.
+    del sums
+    deeper = _stage(workplace, "searching deeper")
+    return PanelSearch(singles, deep_search(panel, singles, config, level - share, always, workplace.workers, deeper), share)
+
+
 def _in_regimes(bins: FeatureBins, regimes: RegimeModel) -> FeatureBins:
     # Up to the end of its fit a model says nothing, and that may be most of the edges span: its regimes are known without.
     if bins.name != regimes.features()[0].name:
@@ -157,9 +188,7 @@ def _search(
             kind=TRIAL_KIND, data_fingerprint=source.fingerprint, cells_hash=cells_hash, trials=trials, data=data
         )
     level = min(config.alpha, look.level) if look is not None and look.level is not None else config.alpha
-    # Half of the error is kept for what lies deeper.
-    share = level if config.depth == 1 else level / 2
-    singles = _singles(panel, config, share, workplace)
+    singles, deep, share = search_panel(panel, config, level, always, workplace)
     counted = DepthCount(
         depth=1,
         triggers=len(places_of(panel.bins)),
@@ -169,22 +198,10 @@ def _search(
         alpha=share,
         critical_t=_finite(singles.critical_t),
     )
-    deep = deep_search(panel, singles, config, level - share, always, workplace.workers, _stage(workplace, "searching deeper"))
     result = _result(source, instrument, config, panel, span, surveyed, singles, deep, counted, look, level, identity)
     if ledger is not None and look is not None:
         ledger.settle(look, _smallest_p(result))
     return result
-
-
-def _singles(panel: CodedPanel, config: DiscoveryConfig, alpha: float, workplace: Workplace) -> Judged:
-    groups = column_groups(panel.labels, panel.last_ns - panel.first_ns)
-    sums = panel.block_sums(
-        SingleCells(panel.bins), groups, moments=TESTED_MOMENTS, progress=_stage(workplace, "summing single conditions")
-    )
-    workplace.progress("testing", 0, 1)
-    judged = judge(panel.bins, groups, sums, config, alpha, workplace.workers)
-    workplace.progress("testing", 1, 1)
-    return judged
 
 
 def _search_space(config: DiscoveryConfig, always: Sequence[str]) -> list[object]:
