@@ -8,21 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesmith.cli.features import program_of_sets
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DEFAULT_RUNS,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    RunsOption,
-    StartOption,
-    VenueOption,
-    choose,
-    grid_of,
-)
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selection, grid_of
 from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S, format_duration_ns, format_ns
 from edgesmith.errors import InputError
 
@@ -38,13 +26,9 @@ MODELS = ("ridge", "xgboost")
 SHORT_WORDS = {"told from 0 alone, not among so many": "told alone", "too few blocks to tell": "too few blocks"}
 
 
+@grouped
 def analyze_command(
-    symbol: Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")],
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selection,
     sets: Annotated[list[str], typer.Option("--set", help="Feature set or feature; repeat for several.")] = DEFAULT_SETS,
     grid: Annotated[str, typer.Option("--grid", help="How often a decision is asked for, such as 100ms or 1s.")] = "100ms",
     horizon: Annotated[float, typer.Option("--horizon", help="How far the label looks, in seconds.")] = 5.0,
@@ -52,7 +36,6 @@ def analyze_command(
     held_out: Annotated[float, typer.Option("--held-out", help="Last part of the range nothing is fitted on.")] = 0.3,
     model: Annotated[str, typer.Option("--model", help="Model behind the importances: ridge or xgboost.")] = "ridge",
     seed: Annotated[int, typer.Option("--seed", help="Seed of permutations and sign flips.")] = 1,
-    lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the report; one below --runs by default.")] = None,
     as_json: JsonOption = False,
@@ -73,7 +56,7 @@ def analyze_command(
         seed=seed,
     )
     features = program_of_sets(sets).features
-    report = run_analysis(choose(lake, venue, market, [symbol], date, start, end), features, config)
+    report = run_analysis(data.partitions(), features, config)
     folder = out or runs / _name_of(report, config)
     folder.mkdir(parents=True, exist_ok=True)
     report.save(folder)

@@ -2,51 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DEFAULT_RUNS,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    RunsOption,
-    SettingsOption,
-    StartOption,
-    SymbolsOption,
-    VenueOption,
-    choose,
-    settings_of,
-)
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selections, SettingsOption, settings_of
 from edgesmith.domain.units import format_duration_ns
 
 if TYPE_CHECKING:
     from edgesmith.trading.backtest import BacktestResult
+    from edgesmith.trading.engine import EngineConfig
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How orders are executed and on what account."""
+
+    execution: Annotated[str, typer.Option("--execution", help="honest (latency, queue) or instant (prior system).")] = "honest"
+    no_risk: Annotated[bool, typer.Option("--no-risk", help="Switch the risk rules off.")] = False
+    equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0
+
+    def config(
+        self, *, ordering: str = "strict", on_error: str = "fail_fast", seed: int = 0, trace: str = "decisions"
+    ) -> EngineConfig:
+        """Return the engine configuration these options mean."""
+        import msgspec
+
+        from edgesmith.errors import InputError
+        from edgesmith.trading.engine import EngineConfig
+        from edgesmith.trading.execution import execution_preset
+        from edgesmith.trading.guards import GuardConfig
+        from edgesmith.trading.risk import RiskConfig
+        from edgesmith.trading.trace import TraceLevel
+
+        try:
+            guards = msgspec.convert({"ordering": ordering, "errors": on_error}, GuardConfig)
+        except msgspec.ValidationError as error:
+            raise InputError(f"--ordering was '{ordering}', --on-error '{on_error}': {error}") from None
+        if trace not in list(TraceLevel):
+            raise InputError(f"--trace was '{trace}', expected one of {', '.join(TraceLevel)}")
+        return EngineConfig(
+            execution=execution_preset(self.execution),
+            risk=RiskConfig(enabled=not self.no_risk),
+            guards=guards,
+            equity_start=self.equity,
+            seed=seed,
+            trace=TraceLevel(trace),
+        )
+
+
+@grouped
 def backtest_command(
-    symbol: SymbolsOption,
+    data: Selections,
+    engine: EngineOptions,
     strategy: Annotated[str, typer.Option("--strategy", help="Registered name or path/to/file.py:ClassName.")] = "baseline",
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
     settings: SettingsOption = None,
-    execution: Annotated[str, typer.Option("--execution", help="honest (latency, queue) or instant (prior system).")] = "honest",
-    no_risk: Annotated[bool, typer.Option("--no-risk", help="Switch the risk rules off.")] = False,
-    equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0,
     ordering: Annotated[str, typer.Option("--ordering", help="An event out of order: strict stops, warn counts.")] = "strict",
     on_error: Annotated[str, typer.Option("--on-error", help="A strategy raises: fail_fast, skip or quarantine.")] = "fail_fast",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the latency jitter.")] = 0,
     trace: Annotated[str, typer.Option("--trace", help="Write down decisions, refusals too, or off.")] = "decisions",
-    lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,10 +73,8 @@ def backtest_command(
     from edgesmith.trading.strategy import configure
 
     chosen_strategy = configure(find_strategy(strategy), settings_of(settings))
-    config = engine_config(
-        execution=execution, risk=not no_risk, equity=equity, ordering=ordering, on_error=on_error, seed=seed, trace=trace
-    )
-    partitions = choose(lake, venue, market, symbol, date, start, end)
+    config = engine.config(ordering=ordering, on_error=on_error, seed=seed, trace=trace)
+    partitions = data.partitions()
     result = run_backtest(partitions, chosen_strategy, config, runs)
     if as_json:
         print_json(result.manifest)
@@ -66,34 +82,6 @@ def backtest_command(
     show_metrics(result.manifest)
     show_funnel(result.manifest)
     typer.echo(f"report: {result.folder}/report.html")
-
-
-def engine_config(**options: Any) -> Any:
-    """Return the engine configuration command line options mean."""
-    import msgspec
-
-    from edgesmith.errors import InputError
-    from edgesmith.trading.engine import EngineConfig
-    from edgesmith.trading.execution import execution_preset
-    from edgesmith.trading.guards import GuardConfig
-    from edgesmith.trading.risk import RiskConfig
-    from edgesmith.trading.trace import TraceLevel
-
-    try:
-        guards = msgspec.convert({"ordering": options["ordering"], "errors": options["on_error"]}, GuardConfig)
-    except msgspec.ValidationError as error:
-        raise InputError(f"--ordering was '{options['ordering']}', --on-error '{options['on_error']}': {error}") from None
-    level = options.get("trace", TraceLevel.DECISIONS)
-    if level not in list(TraceLevel):
-        raise InputError(f"--trace was '{level}', expected one of {', '.join(TraceLevel)}")
-    return EngineConfig(
-        execution=execution_preset(options["execution"]),
-        risk=RiskConfig(enabled=options["risk"]),
-        guards=guards,
-        equity_start=options["equity"],
-        seed=options["seed"],
-        trace=TraceLevel(level),
-    )
 
 
 def run_backtest(partitions: Any, strategy: Any, config: Any, runs: Path) -> BacktestResult:

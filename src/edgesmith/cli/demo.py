@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.cli.backtest import engine_config, run_backtest, show_metrics
+from edgesmith.cli.backtest import EngineOptions, run_backtest, show_metrics
 from edgesmith.cli.discover import Search, discovery_config, run_discovery, show_cells, truth_of
 from edgesmith.cli.features import program_of_sets
 from edgesmith.cli.output import console, progress
@@ -61,7 +61,7 @@ def demo_command(
         show_cells(found)
         say(f"[bold]3 discovery[/]  {found.sentence}")
         _validated(folder, found, partitions, lake, runs, say)
-    config = engine_config(execution="honest", risk=True, equity=10_000.0, ordering="strict", on_error="fail_fast", seed=0)
+    config = EngineOptions().config()
     result = run_backtest(partitions, Baseline(), config, runs)
     assert result.folder is not None
     show_metrics(result.manifest)

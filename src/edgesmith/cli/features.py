@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import console, percent, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    StartOption,
-    SymbolsOption,
-    VenueOption,
-    WorkersOption,
-    choose,
-    grid_of,
-)
+from edgesmith.cli.selection import JsonOption, Selection, Selections, WorkersOption, grid_of
 from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import InputError
 
@@ -72,18 +60,13 @@ def ls_command(as_json: JsonOption = False) -> None:
 
 
 @app.command("compute")
+@grouped
 def compute_command(
-    symbol: SymbolsOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selections,
     sets: SetOption = DEFAULT_SETS,
     grid: GridOption = "event",
     values: ValuesOption = "float32",
     workers: WorkersOption = None,
-    lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Compute feature rows and write them beside the data, each symbol by itself; computing again is a no-op."""
@@ -94,8 +77,8 @@ def compute_command(
     program, grid_ns = program_of_sets(sets), grid_of(grid)
     if values not in get_args(Values):
         raise InputError(f"--values was '{values}', expected one of {', '.join(get_args(Values))}")
-    names = list(dict.fromkeys(symbol))
-    chosen = {name: choose(lake, venue, market, [name], date, start, end) for name in names}
+    names = data.symbols
+    chosen = {name: data.of(name) for name in names}
     told: dict[str, tuple[int, int]] = {}
     with progress(f"features of {', '.join(names)}", "events") as advance:
 
@@ -105,7 +88,7 @@ def compute_command(
                 known = list(told.values())
                 advance(sum(done for done, _ in known), sum(total for _, total in known))
 
-            return compute_matrix(lake, chosen[name], program, grid_ns=grid_ns, values=cast(Values, values), progress=tell)
+            return compute_matrix(data.lake, chosen[name], program, grid_ns=grid_ns, values=cast(Values, values), progress=tell)
 
         computed = map_ordered(compute, names, workers=workers, mode="threads")
         written = [(name, file) for name, files in zip(names, computed, strict=True) for file in files]
@@ -118,15 +101,10 @@ def compute_command(
 
 
 @app.command("where")
+@grouped
 def where_command(
     condition: Annotated[str, typer.Argument(metavar="CONDITION", help="Such as 'imbalance_ema > 0.6 and spread <= 0.2'.")],
-    symbol: Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")],
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
-    lake: LakeOption = DEFAULT_LAKE,
+    data: Selection,
     as_json: JsonOption = False,
 ) -> None:
     """Say how often, and for how long at a time, a condition over features held."""
@@ -136,7 +114,7 @@ def where_command(
 
     parsed = Condition.parse(condition, [one.name for one in columns()])
     program = program_of_sets(list(parsed.features))
-    chosen = choose(lake, venue, market, [symbol], date, start, end)
+    chosen = data.partitions()
     with progress("looking", "events") as advance:
         found = occurrence(chosen, program, Condition.parse(condition, program.names), progress=advance)
     if as_json:
@@ -149,7 +127,7 @@ def where_command(
         ("time it held", percent(found.time_ratio)),
         ("mean stretch", "-" if found.stretch_ns_mean is None else format_duration_ns(found.stretch_ns_mean)),
     ]
-    print_table(f"{symbol}: {parsed}", ("", "value"), rows, right=("value",))
+    print_table(f"{data.symbol}: {parsed}", ("", "value"), rows, right=("value",))
 
 
 def program_of_sets(names: list[str]) -> Program:

@@ -9,21 +9,9 @@ import typer
 
 from edgesmith.cli.discover import DEFAULT_SETS, ListOption, discovery_config
 from edgesmith.cli.features import program_of_sets
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DEFAULT_RUNS,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    RunsOption,
-    StartOption,
-    VenueOption,
-    WorkersOption,
-    choose,
-)
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selection, WorkersOption
 from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import InputError
 
@@ -39,13 +27,9 @@ PLACEBOS = 20
 FLIPS = 999
 
 
+@grouped
 def null_report_command(
-    symbol: Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")],
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selection,
     sets: Annotated[list[str], typer.Option("--set", help="Feature set or feature; repeat for several.")] = DEFAULT_SETS,
     depth: Annotated[int, typer.Option("--depth", help="Conditions of a trigger: 1, pairs (2) or triples (3).")] = 1,
     horizon: Annotated[
@@ -61,7 +45,6 @@ def null_report_command(
     placebos: Annotated[int, typer.Option("--placebos", min=1, help="Placebos of each kind.")] = PLACEBOS,
     seed: Annotated[int, typer.Option("--seed", help="Seed of placebos and sign flips.")] = 1,
     workers: WorkersOption = None,
-    lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,8 +55,8 @@ def null_report_command(
 
     search = discovery_config(horizon, latency, fee_bps, seed, depth=depth, cost_tier=cost_tier)
     config = NullConfig(search=msgspec.structs.replace(search, flips=FLIPS), placebos=placebos)
-    partitions = choose(lake, venue, market, [symbol], date, start, end)
-    found, folder = run_null_report(partitions, program_of_sets(sets), config, lake=lake, runs=runs, workers=workers)
+    program = program_of_sets(sets)
+    found, folder = run_null_report(data.partitions(), program, config, lake=data.lake, runs=runs, workers=workers)
     if as_json:
         print_json(found)
         return

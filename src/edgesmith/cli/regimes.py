@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import console, number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    StartOption,
-    VenueOption,
-    choose,
-)
+from edgesmith.cli.selection import JsonOption, Selection
 from edgesmith.domain.units import format_duration_ns, format_ns
 
 if TYPE_CHECKING:
@@ -28,19 +19,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-SymbolOption = Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="File written by `regimes fit`.")]
 PART_HELP = "Use only the first part of the interval, such as 0.7; the rest is left to be judged on."
 
 
 @app.command("fit")
+@grouped
 def fit_command(
-    symbol: SymbolOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selection,
     part: Annotated[float, typer.Option("--part", min=0.01, max=1.0, help=PART_HELP)] = 1.0,
     inputs: Annotated[
         list[str] | None, typer.Option("--input", help="Feature to make regimes of, volatility first; repeat. Has a default.")
@@ -53,20 +39,19 @@ def fit_command(
         bool, typer.Option("--allow-unstable", help="Write a model even where no number of regimes was stable; it will say so.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", help="Model file; in `<lake>/regimes` by default.")] = None,
-    lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Fit regimes on an interval, which they must never be judged on."""
     from edgesmith.evaluation.regimes import RegimeFit, fit_regimes
 
-    chosen = choose(lake, venue, market, [symbol], date, start, end)
+    chosen = data.partitions()
     first_ns, last_ns = _span(chosen)
     last_ns = first_ns + int((last_ns - first_ns) * part)
-    with console().status(f"fitting regimes of {symbol} ..."):
+    with console().status(f"fitting regimes of {data.symbol} ..."):
         counts = RegimeFit().regimes if count is None else (count,)
         how = RegimeFit(inputs=tuple(inputs) if inputs else None, regimes=counts, seed=seed, allow_unstable=allow_unstable)
         model = fit_regimes(chosen, first_ns, last_ns, how)
-    path = model.save(output or lake / "regimes" / f"{model.instrument.replace(' ', '_').lower()}_{model.model_id}.json")
+    path = model.save(output or data.lake / "regimes" / f"{model.instrument.replace(' ', '_').lower()}_{model.model_id}.json")
     if as_json:
         print_json({"path": str(path), "model_id": model.model_id, "model": model})
         return
@@ -87,19 +72,14 @@ def show_command(model: ModelArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command("log")
+@grouped
 def log_command(
     model: ModelArgument,
-    symbol: SymbolOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selection,
     rest: Annotated[
         bool, typer.Option("--rest", help="Only what comes after the fit interval, where that ends within the days chosen.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", help="Parquet file of episodes; beside MODEL by default.")] = None,
-    lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Assign regimes as they would have been assigned live, and log every episode; refuses the interval of the fit."""
@@ -107,7 +87,7 @@ def log_command(
     from edgesmith.features.regime_model import load_model
 
     loaded = load_model(model)
-    chosen = choose(lake, venue, market, [symbol], date, start, end)
+    chosen = data.partitions()
     first_ns, last_ns = _span(chosen)
     start_ns = loaded.fit_last_ns + 1 if rest and first_ns <= loaded.fit_last_ns else None
     path = output or model.with_suffix(".episodes.parquet")

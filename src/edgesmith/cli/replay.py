@@ -7,33 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DateOption,
-    EndOption,
-    LakeOption,
-    MarketOption,
-    StartOption,
-    SymbolsOption,
-    VenueOption,
-    choose,
-)
+from edgesmith.cli.groups import grouped
+from edgesmith.cli.selection import Selections
 from edgesmith.errors import InputError
 
 
+@grouped
 def replay_command(
-    symbol: SymbolsOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selections,
     streams: Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; repeat for several.")] = None,
     order: Annotated[str, typer.Option("--order", help="receive (decisions are made in it) or venue.")] = "receive",
     speed: Annotated[str, typer.Option("--speed", help="asap, realtime, or a multiple such as 10x.")] = "asap",
     cursor: Annotated[str | None, typer.Option("--cursor", help="Start strictly after this event.")] = None,
     limit: Annotated[int, typer.Option("--limit", help="Stop after so many events; 0 for no limit.")] = 0,
-    lake: LakeOption = DEFAULT_LAKE,
 ) -> None:
     """Print events as JSON lines; the last cursor goes to standard error, to go on from with --cursor."""
     from edgesmith.clock import SystemClock
@@ -44,7 +30,7 @@ def replay_command(
     if order not in ("receive", "venue"):
         raise InputError(f"--order was '{order}', expected receive or venue")
     wanted = {parse_stream(name) for name in streams or ()}
-    chosen = [one for one in choose(lake, venue, market, symbol, date, start, end) if not wanted or one.key.stream in wanted]
+    chosen = [one for one in data.partitions() if not wanted or one.key.stream in wanted]
     after = Cursor.decode(cursor) if cursor else None
     replay = Replay(chosen, order="receive" if order == "receive" else "venue", cursor=after)
     left = limit if limit > 0 else None

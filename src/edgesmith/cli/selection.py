@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,7 @@ RegistryOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 VenueOption = Annotated[str, typer.Option("--venue", help="Exchange (binance, bybit, okx), venue (binance_usdm) or simulated.")]
 MarketOption = Annotated[str | None, typer.Option("--market", help="Market of the exchange: usdm, spot, coinm, linear, swap.")]
+SymbolOption = Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")]
 SymbolsOption = Annotated[list[str], typer.Option("--symbol", help="Symbol such as BTCUSDT; repeat for several.")]
 DateOption = Annotated[str | None, typer.Option("--date", help="One UTC day, YYYY-MM-DD.")]
 StartOption = Annotated[str | None, typer.Option("--start", "--from", help="First UTC day, YYYY-MM-DD.")]
@@ -36,6 +38,7 @@ SettingsOption = Annotated[list[str] | None, typer.Option("--set", help="Strateg
 
 DEFAULT_LAKE = Path("data")
 DEFAULT_RUNS = Path("runs")
+MARKET_TEXT = "VENUE:SYMBOL or VENUE:SYMBOL:YYYY-MM-DD"
 # What a strategy or a search needs quotes for.
 NEEDED = "bbo"
 
@@ -84,6 +87,57 @@ def choose(
         catalog.require(name, NEEDED, symbol, first, last)
         chosen.extend(catalog.partitions(name, None, symbol, first, last))
     return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Where data comes from and of which days: what a command's selection has beside the symbols."""
+
+    venue: VenueOption = "binance"
+    market: MarketOption = None
+    date: DateOption = None
+    start: StartOption = None
+    end: EndOption = None
+    lake: LakeOption = DEFAULT_LAKE
+
+    def of(self, *symbols: str) -> list[Partition]:
+        """Return every partition of these symbols on these days."""
+        return choose(self.lake, self.venue, self.market, symbols, self.date, self.start, self.end)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection(Span):
+    """The data of one symbol that a command is about."""
+
+    symbol: SymbolOption
+
+    def partitions(self) -> list[Partition]:
+        """Return the partitions chosen."""
+        return self.of(self.symbol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selections(Span):
+    """The data of one symbol or several that a command is about."""
+
+    symbol: SymbolsOption
+
+    @property
+    def symbols(self) -> list[str]:
+        """Return each symbol once, in the order given."""
+        return list(dict.fromkeys(self.symbol))
+
+    def partitions(self) -> list[Partition]:
+        """Return the partitions chosen, of all symbols."""
+        return self.of(*self.symbols)
+
+
+def selection_of(lake: Path, text: str) -> Selection:
+    """Return the selection that `VENUE:SYMBOL` or `VENUE:SYMBOL:YYYY-MM-DD` names."""
+    venue, *rest = text.split(":")
+    if len(rest) not in (1, 2):
+        raise InputError(f"market was '{text}', expected {MARKET_TEXT} such as binance_usdm:BTCUSDT")
+    return Selection(venue=venue, symbol=rest[0], date=rest[1] if len(rest) == 2 else None, lake=lake)
 
 
 def grid_of(text: str) -> int:

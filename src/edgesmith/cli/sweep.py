@@ -9,22 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.cli.backtest import engine_config
+from edgesmith.cli.backtest import EngineOptions
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DEFAULT_RUNS,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    RunsOption,
-    StartOption,
-    SymbolsOption,
-    VenueOption,
-    choose,
-)
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selections
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,20 +27,13 @@ ROWS_SHOWN = 20
 OverOption = Annotated[list[str], typer.Option("--over", help="NAME=v1,v2,... or NAME=first:last:step; repeat for a grid.")]
 
 
+@grouped
 def sweep_command(
-    symbol: SymbolsOption,
+    data: Selections,
+    engine: EngineOptions,
     over: OverOption,
     strategy: Annotated[str, typer.Option("--strategy", help="Registered name or path/to/file.py:ClassName.")] = "baseline",
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
-    execution: Annotated[str, typer.Option("--execution", help="honest (latency, queue) or instant (prior system).")] = "honest",
-    no_risk: Annotated[bool, typer.Option("--no-risk", help="Switch the risk rules off.")] = False,
-    equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0,
     workers: Annotated[int, typer.Option("--workers", help="Threads.")] = 2,
-    lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,8 +51,8 @@ def sweep_command(
     if len(grid) > COMBINATIONS_MAX:
         raise InputError(f"--over makes {len(grid):,} combinations, expected at most {COMBINATIONS_MAX:,}")
     strategies: list[Strategy] = [configure(chosen_class, settings) for settings in grid]
-    config = engine_config(execution=execution, risk=not no_risk, equity=equity, ordering="strict", on_error="fail_fast", seed=0)
-    partitions = choose(lake, venue, market, symbol, date, start, end)
+    config = engine.config()
+    partitions = data.partitions()
     replay = Replay(partitions)
     looked = count_trials(runs, partitions, replay.fingerprint, strategies, config)
     with progress(f"sweep of {len(grid)}", "runs") as advance:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.cli.backtest import engine_config
+from edgesmith.cli.backtest import EngineOptions
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
 from edgesmith.cli.selection import (
     DEFAULT_LAKE,
@@ -42,12 +43,13 @@ ReportOption = Annotated[str, typer.Option("--report", help="A features_report.j
 TrainEndOption = Annotated[str, typer.Option("--train-end", help="Last UTC day to choose on, YYYY-MM-DD; later days only judge.")]
 TopOption = Annotated[str, typer.Option("--top-n", help="Numbers of features to try.")]
 AlphaOption = Annotated[str, typer.Option("--alpha-min", help="Least alpha scores to try.")]
-RiskOption = Annotated[bool, typer.Option("--no-risk", help="Switch the risk rules off.")]
 
 
+@grouped
 def tune_command(
     symbol: SymbolsOption,
     report: ReportOption,
+    engine: EngineOptions,
     train_end: TrainEndOption,
     top_n: TopOption = "1,2,3,5,7,10",
     alpha_min: AlphaOption = "0.2,0.4",
@@ -56,15 +58,13 @@ def tune_command(
     start: StartOption = None,
     end: EndOption = None,
     settings: SettingsOption = None,
-    no_risk: RiskOption = False,
-    equity: Annotated[float, typer.Option("--equity", help="Starting equity, settlement currency.")] = 10_000.0,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Choose top_n and alpha_min of StrategyV1 on train days, count the trials, and judge the choice once on later days."""
     candidates = _candidates({**settings_of(settings), "report": report}, top_n, alpha_min, train_end)
-    config = engine_config(execution="honest", risk=not no_risk, equity=equity, ordering="strict", on_error="fail_fast", seed=0)
+    config = engine.config()
     train = choose(lake, venue, market, symbol, None, start, train_end)
     trials = {"train": count_trials(runs, train, _fingerprint(train), [one for _, one in candidates], config)}
     found = _run(train, [one for _, one in candidates], config)

@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import console, print_json, print_table, progress
-from edgesmith.cli.selection import (
-    DEFAULT_LAKE,
-    DateOption,
-    EndOption,
-    JsonOption,
-    LakeOption,
-    MarketOption,
-    StartOption,
-    VenueOption,
-    choose,
-    days_of,
-    venue_of,
-)
+from edgesmith.cli.selection import DEFAULT_LAKE, MARKET_TEXT, JsonOption, LakeOption, Selection, days_of, selection_of, venue_of
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +18,6 @@ if TYPE_CHECKING:
     from edgesmith.worlds.accept import Judgment
     from edgesmith.worlds.stylized import Facts
 
-SymbolOption = Annotated[str, typer.Option("--symbol", help="Symbol such as BTCUSDT.")]
 # A day of a busy market is 1.3 GiB of events; facts need them all at once.
 EVENTS_MAX = 40_000_000
 DEFAULT_EVALUATIONS = 300
@@ -44,20 +32,15 @@ class Tape(NamedTuple):
     facts: Facts
 
 
+@grouped
 def facts_command(
-    symbol: SymbolOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
-    lake: LakeOption = DEFAULT_LAKE,
+    data: Selection,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the stylized facts of a tape, real or simulated."""
     from edgesmith.worlds.stylized import FACT_NAMES
 
-    tape = measured(lake, venue, market, symbol, date, start, end)
+    tape = measured(data)
     if as_json:
         print_json(tape.facts)
         return
@@ -67,7 +50,7 @@ def facts_command(
 
 
 def compare_command(
-    simulated: Annotated[str, typer.Argument(metavar="A", help="Tape to judge: VENUE:SYMBOL or VENUE:SYMBOL:YYYY-MM-DD.")],
+    simulated: Annotated[str, typer.Argument(metavar="A", help=f"Tape to judge: {MARKET_TEXT}.")],
     target: Annotated[str, typer.Argument(metavar="B", help="Tape to hold it against, written the same way.")],
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
@@ -75,7 +58,7 @@ def compare_command(
     """Hold the facts of tape A against those of tape B, with the acceptance ranges of a realistic simulator."""
     from edgesmith.worlds.accept import judge
 
-    judged, aim = measured_name(lake, simulated), measured_name(lake, target)
+    judged, aim = measured(selection_of(lake, simulated)), measured(selection_of(lake, target))
     rows = judge(judged.facts, aim.facts, spot=aim.instrument.venue.endswith(SPOT))
     if as_json:
         print_json({"judgments": [readable(row) for row in rows], "simulated": judged.facts, "target": aim.facts})
@@ -83,18 +66,13 @@ def compare_command(
     print_judgments(f"{judged.name} held against {aim.name}", rows)
 
 
+@grouped
 def fit_command(
-    symbol: SymbolOption,
-    venue: VenueOption = "binance",
-    market: MarketOption = None,
-    date: DateOption = None,
-    start: StartOption = None,
-    end: EndOption = None,
+    data: Selection,
     evaluations: Annotated[int, typer.Option("--evaluations", help="Parameter sets to try.")] = DEFAULT_EVALUATIONS,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same result.")] = 1,
-    preset: Annotated[str, typer.Option("--from", help="Fitted market to start from.")] = "btc_perp",
+    preset: Annotated[str, typer.Option("--preset", help="Fitted market to start from.")] = "btc_perp",
     out: Annotated[Path, typer.Option("--out", help="File the parameters are written to, as JSON.")] = Path("fit.json"),
-    lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
     """Fit the simulator's parameters to a tape and write them as JSON."""
@@ -105,7 +83,7 @@ def fit_command(
     from edgesmith.worlds.fitted import find_fit
 
     first = find_fit(preset).parameters
-    tape = measured(lake, venue, market, symbol, date, start, end)
+    tape = measured(data)
     with progress(f"fitting {tape.name}", "trials") as advance:
         found = fit_tape(tape.facts, first, tape.instrument, evaluations=evaluations, seed=seed, progress=advance)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(found.parameters), indent=2) + b"\n")
@@ -116,23 +94,7 @@ def fit_command(
     print_judgments(f"fit of {tape.name}: score {found.score:.3f} after {found.evaluations:,} trials, written to {out}", rows)
 
 
-def measured_name(lake: Path, text: str) -> Tape:
-    """Measure the tape `VENUE:SYMBOL` or `VENUE:SYMBOL:DATE` names."""
-    parts = text.split(":")
-    if len(parts) not in (2, 3):
-        raise InputError(f"tape was '{text}', expected VENUE:SYMBOL or VENUE:SYMBOL:YYYY-MM-DD such as binance_usdm:BTCUSDT")
-    return measured(lake, parts[0], None, parts[1], parts[2] if len(parts) == 3 else None)
-
-
-def measured(
-    lake: Path,
-    venue: str,
-    market: str | None,
-    symbol: str,
-    day: str | None,
-    start: str | None = None,
-    end: str | None = None,
-) -> Tape:
+def measured(data: Selection) -> Tape:
     """Read the quotes and trades a selection means, and measure them."""
     from edgesmith.domain.events import Stream
     from edgesmith.domain.records import joined
@@ -141,10 +103,9 @@ def measured(
     from edgesmith.trading.backtest import instruments_of
     from edgesmith.worlds.stylized import facts_of
 
-    chosen = [
-        one for one in choose(lake, venue, market, [symbol], day, start, end) if one.key.stream in (Stream.BBO, Stream.TRADE)
-    ]
-    Catalog(lake).require(venue_of(venue, market), "trade", symbol, *days_of(day, start, end))
+    chosen = [one for one in data.partitions() if one.key.stream in (Stream.BBO, Stream.TRADE)]
+    days = days_of(data.date, data.start, data.end)
+    Catalog(data.lake).require(venue_of(data.venue, data.market), "trade", data.symbol, *days)
     replay = Replay(chosen, order="venue")
     if replay.events_total > EVENTS_MAX:
         raise InputError(

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesmith.cli.output import number, print_json, print_table
-from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, choose
+from edgesmith.cli.selection import DEFAULT_LAKE, MARKET_TEXT, JsonOption, LakeOption, selection_of
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EVENTS_MAX = 40_000_000
-HOW = "VENUE:SYMBOL or VENUE:SYMBOL:YYYY-MM-DD"
 
 
 def leads_command(
-    leader: Annotated[str, typer.Argument(metavar="A", help=f"Market that may lead: {HOW}.")],
+    leader: Annotated[str, typer.Argument(metavar="A", help=f"Market that may lead: {MARKET_TEXT}.")],
     follower: Annotated[str, typer.Argument(metavar="B", help="Market that may follow, written the same way.")],
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
@@ -54,10 +53,7 @@ def quotes_of(lake: Path, text: str) -> NDArray[Any]:
     from edgesmith.domain.records import joined
     from edgesmith.lake.replay import Replay
 
-    parts = text.split(":")
-    if len(parts) not in (2, 3):
-        raise InputError(f"market was '{text}', expected {HOW} such as binance_usdm:BTCUSDT")
-    chosen = choose(lake, parts[0], None, [parts[1]], parts[2] if len(parts) == 3 else None, None, None)
+    chosen = selection_of(lake, text).partitions()
     replay = Replay([one for one in chosen if one.key.stream == Stream.BBO])
     if replay.events_total > EVENTS_MAX:
         raise InputError(
