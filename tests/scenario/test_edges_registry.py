@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from builders_edges import evidence, spec
 from edgesmith.edges.edge import Bound, EdgeSpec, Trigger
 from edgesmith.edges.registry import EdgeRegistry, sqlite_url
-from edgesmith.errors import DataError, EdgesmithError, InputError
+from edgesmith.errors import CorruptDataError, DataError, EdgesmithError, InputError
 from servers.postgres import postgres_server
 
 
@@ -133,6 +133,64 @@ def test_no_way_around_the_triggers(registry: EdgeRegistry, url: str) -> None:
         with pytest.raises(DBAPIError, match="cannot be changed or removed"):
             raw(url, statement)
     assert [row.verdict for row in registry.list()] == ["CANDIDATE"]
+
+
+def without_triggers(url: str) -> None:
+    """Do what someone would who wants to change history: take the triggers away."""
+    if url.startswith("sqlite"):
+        for table in ("edges", "evidence"):
+            for action in ("update", "delete", "replace"):
+                raw(url, f"DROP TRIGGER {table}_no_{action}")
+    else:
+        for table in ("edges", "evidence"):
+            raw(url, f"DROP TRIGGER {table}_append_only ON {table}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE evidence SET verdict = 'VALIDATED'", "evidence 1 about"),
+        ("UPDATE evidence SET net_low_bps = 99.0", "evidence 1 about"),
+        ("UPDATE evidence SET net_low_usd_per_day = 99.0", "evidence 1 about"),
+        ("UPDATE evidence SET body = replace(body, 'CANDIDATE', 'VALIDATED'), verdict = 'VALIDATED'", "evidence 1 about"),
+        ("UPDATE evidence SET body = '{}'", "evidence 1 about"),
+        ("UPDATE evidence SET stage_rank = stage_rank + 2 WHERE stage = 'discovery'", "where edge_.* stands"),
+        ("UPDATE edges SET side = -1", "the edge edge_"),
+        ("UPDATE edges SET body = replace(body, '\"side\":1', '\"side\":-1')", "the edge edge_"),
+        ("UPDATE edges SET trigger = 'imbalance() >= 0.9'", "the edge edge_"),
+    ],
+)
+def test_rows_edited_behind_our_back_are_found_out(registry: EdgeRegistry, url: str, statement: str, said: str) -> None:
+    rejected = evidence(spec().edge_id, stage="validation", verdict="REJECT_COST", data_fingerprint="later")
+    registry.record([(spec(), evidence(spec().edge_id)), (spec(), rejected)])
+    assert registry.list(limit=5)[0].verdict == "REJECT_COST"
+    without_triggers(url)
+    raw(url, statement)
+    with pytest.raises(CorruptDataError, match=f"{said}.*behind edgesmith's back"):
+        registry.list(limit=5)
+    if "stage_rank" not in statement:
+        with pytest.raises(CorruptDataError, match="restore the registry"):
+            registry.get(spec().edge_id)
+            registry.evidence(spec().edge_id)
+
+
+def test_listings_of_a_search_or_a_text(registry: EdgeRegistry) -> None:
+    percent = spec(trigger=Trigger(bounds=(Bound(feature="order_flow_imbalance(window_ns=5)", low=0.25),)))
+    found = [(numbered(n), evidence(numbered(n).edge_id, details={"trial_hash": "f" * (n + 1)})) for n in (1, 2)]
+    again = evidence(numbered(1).edge_id, details={"trial_hash": "fff"}, data_fingerprint="more")
+    registry.record([*found, (numbered(1), again), (percent, None)])
+
+    def ids(**wanted: str) -> set[str]:
+        every = {row.edge_id for row in registry.list(**wanted)}
+        assert every == {row.edge_id for row in registry.list(limit=9, **wanted)}
+        return every
+
+    assert ids(found_by="ff") == {numbered(1).edge_id} and ids(found_by="fff") == {numbered(1).edge_id, numbered(2).edge_id}
+    assert ids(found_by="f") == ids(found_by="%") == set()
+    assert ids(text="Order_Flow") == {percent.edge_id} == ids(text=percent.edge_id[5:12])
+    # No wildcards: every trigger here has an imbalance, none a per cent sign.
+    assert len(ids(text="imbalance()")) == 2 and ids(text="imb%e") == ids(text="order?flow") == set()
+    assert len(ids(text="imbalance")) == 3
 
 
 def test_a_batch_is_all_or_nothing(registry: EdgeRegistry) -> None:

@@ -10,7 +10,7 @@ import typer
 from edgesmith.cli.output import number, print_json, print_table
 from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RegistryOption, RunsOption
 from edgesmith.domain.units import format_duration_ns, format_ns
-from edgesmith.errors import UnknownNameError
+from edgesmith.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from edgesmith.edges.edge import EdgeEvidence, EdgeSpec
@@ -25,32 +25,40 @@ ROWS_SHOWN = 50
 def ls_command(
     verdict: Annotated[str | None, typer.Option("--verdict", help="Only edges that stand at this verdict.")] = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Only edges that this search found: its id or its folder.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Only edges whose id or trigger has this in it.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows of the table.")] = ROWS_SHOWN,
     runs: RunsOption = DEFAULT_RUNS,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List edges and where they stand, the most profitable lower bound first; --json has all of them."""
+    """List edges and where they stand, the most profitable lower bound (USD per day, then bps) first; --json has all."""
     from edgesmith.edges.verdict import Verdict
 
     if verdict is not None and verdict.upper() not in list(Verdict):
         raise UnknownNameError("verdict", verdict, list(Verdict))
     store = open_registry(registry, runs)
     wanted = None if verdict is None else verdict.upper()
-    rows = store.list(wanted, symbol, None if as_json else limit)
+    found_by = None if run is None else _trial_hash(run, runs)
+    rows = store.list(wanted, symbol, None if as_json else limit, text=text, found_by=found_by)
     if as_json:
         print_json(rows)
         return
     if not rows:
-        typer.echo(f"no edges that match in {store.name}; find some with `edgesmith discover`")
+        known = sum(store.counts().values())
+        typer.echo(
+            f"none of the {known:,} edges in {store.name} match"
+            if known
+            else f"no edges in {store.name} yet; find some with `edgesmith discover`"
+        )
         return
     counts = ", ".join(f"{count:,} {name or 'without evidence'}" for name, count in store.counts().items())
-    columns = ("edge", "claim", "net bps", "90 % low", "n", "stands at")
+    columns = ("edge", "claim", "net bps", "90 % low", "USD/day low", "n", "stands at")
     print_table(
         f"{store.name}: {counts}",
         columns,
         [(one.edge_id, _claim(one), *_numbers(one)) for one in rows],
-        right=("net bps", "90 % low", "n"),
+        right=("net bps", "90 % low", "USD/day low", "n"),
         whole=("edge", "stands at"),
     )
     if len(rows) == limit:
@@ -90,9 +98,21 @@ def _claim(one: EdgeRow) -> str:
     return f"{word} {one.symbol} for {format_duration_ns(one.horizon_ns)} when {one.trigger}"
 
 
-def _numbers(one: EdgeRow) -> tuple[str, str, str, str]:
+def _numbers(one: EdgeRow) -> tuple[str, ...]:
     count = "-" if one.n is None else f"{one.n:,}"
-    return number(one.net_bps), number(one.net_low_bps), count, one.verdict or "-"
+    usd = number(one.net_low_usd_per_day, 0)
+    return number(one.net_bps), number(one.net_low_bps), usd, count, one.verdict or "-"
+
+
+def _trial_hash(run: str, runs: Path) -> str:
+    import msgspec
+
+    from edgesmith.edges.discovery.result import RESULT_FILE
+
+    for folder in (Path(run), runs / run):
+        if (folder / RESULT_FILE).is_file():
+            return str(msgspec.json.decode((folder / RESULT_FILE).read_bytes())["trial_hash"])
+    raise InputError(f"run was '{run}', expected a search: its id or a folder with {RESULT_FILE}; `edgesmith runs` lists them")
 
 
 def _spec_rows(spec: EdgeSpec) -> list[tuple[str, object]]:
