@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from builders import DAY, put, random_columns
+from builders import DAY, put, random_columns, small_lake
 from builders_features import bbo_tape
+from edgesmith.cli.app import run
 from edgesmith.domain.events import FLAG_AFTER_GAP, Stream
 from edgesmith.domain.records import joined
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_S, ns_of_date
@@ -24,7 +26,8 @@ from edgesmith.evaluation.decisions import DecisionSampler
 from edgesmith.evaluation.labels import GAP_NS
 from edgesmith.evaluation.matrix import compute_matrix
 from edgesmith.evaluation.matrix_file import MatrixFile
-from edgesmith.features.catalog import feature
+from edgesmith.features.catalog import FEATURE_SETS, feature
+from edgesmith.features.cross import led_by
 from edgesmith.features.program import Program
 from edgesmith.lake.catalog import Catalog
 from edgesmith.lake.replay import Replay
@@ -156,6 +159,57 @@ def test_grid_of_gaps_whatever_the_batches() -> None:
             found += [np.column_stack([each.ts_ns, each.features]) for each in sampler.feed(events[begin:end], rows[begin:end])]
         found += [np.column_stack([each.ts_ns, each.features]) for each in sampler.finish()]
         np.testing.assert_array_equal(np.concatenate(found), np.array(expected))
+
+
+@functools.cache
+def led(place: int) -> Program:
+    return Program(led_by([feature("spread"), feature("leader_return_500ms"), feature("leader_basis")], place))
+
+
+@pytest.mark.parametrize("grid_ns", [0, 100_000_000])
+@pytest.mark.parametrize("symbol", ["AUSDT", "BUSDT"])
+def test_rows_know_what_the_leader_did_by_then(tmp_path: Path, grid_ns: int, symbol: str) -> None:
+    # The leader's quotes are few and far, and last a day longer: no rows of its own, no day of its own.
+    for name, days in ((symbol, 2), ("AUSDT" if symbol == "BUSDT" else "BUSDT", 3)):
+        for k in range(days):
+            columns = random_columns(
+                Stream.BBO, 400, seed=7 * k + len(name) + ord(name[0]), start_ns=ns_of_date(DAY + timedelta(days=k)),
+                step_ns_max=40_000_000 if name == symbol else 90_000_000,
+            )  # fmt: skip
+            put(tmp_path, Stream.BBO, columns, symbol=name, day=DAY + timedelta(days=k))
+    partitions = Catalog(tmp_path).partitions()
+    own = 0 if symbol == "AUSDT" else 1
+    options: dict[str, Any] = {"instrument": (partitions[0].key.venue, symbol), "grid_ns": grid_ns, "values": "float64"}
+    compute_matrix(tmp_path, [one for one in partitions if one.key.day == DAY], led(1 - own), **options)
+    files = compute_matrix(tmp_path, partitions, led(1 - own), **options)
+    assert [(file.day, file.computed) for file in files] == [(DAY, False), (DAY + timedelta(days=1), True)]
+    events = joined(list(Replay([one for one in partitions if one.key.day < DAY + timedelta(days=2)]).batches()))
+    rows = led(1 - own).compute(events, instruments=2)
+    mine = events["instrument"] == own
+    table = read(files)
+    found = np.column_stack([table[name].to_numpy() for name in led(0).names])
+    if grid_ns:
+        instants = table["ts_recv"].to_numpy()
+        at = np.searchsorted(events["ts_recv"][mine], instants, side="right") - 1
+        np.testing.assert_array_equal(found, rows[mine][at])
+    else:
+        np.testing.assert_array_equal(found, rows[mine])
+    assert np.isfinite(found).all(axis=1).mean() > 0.8
+    with pytest.raises(InputError, match="2 instruments at once"):
+        compute_matrix(tmp_path, partitions, led(1 - own))
+
+
+def test_the_leader_is_named_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_lake(tmp_path, symbols=("AUSDT", "BUSDT"))
+    words = ["features", "compute", "--market", "usdm", "--lake", str(tmp_path), "--symbol", "BUSDT", "--json"]
+    for more, said in ((["--set", "cross"], "name it with --leader"), (["--leader", "BUSDT"], "expected another market")):
+        assert run([*words, *more]) == 2
+        assert said in capsys.readouterr().err
+    assert run([*words, "--set", "spread", "--leader", "binance_usdm:AUSDT"]) == 0
+    (file,) = json.loads(capsys.readouterr().out)
+    table = pq.read_table(file["path"])
+    assert table.column_names[3:] == ["spread", *FEATURE_SETS["cross"]]
+    assert np.isfinite(table["leader_basis"].to_numpy()).any()
 
 
 def test_a_grid_nobody_can_mean_is_refused(lake: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesmith.cli.features import program_of_sets
+from edgesmith.cli.features import program_of_one
 from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, print_json, print_table, progress
 from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selection, grid_of
@@ -55,7 +55,7 @@ def analyze_command(
         model=model,  # type: ignore[arg-type]
         seed=seed,
     )
-    features = program_of_sets(sets).features
+    features = program_of_one(sets).features
     report = run_analysis(data.partitions(), features, config)
     folder = out or runs / _name_of(report, config)
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,14 @@ import typer
 
 from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import console, percent, print_json, print_table, progress
-from edgesmith.cli.selection import JsonOption, Selection, Selections, WorkersOption, grid_of
+from edgesmith.cli.selection import JsonOption, LeaderOption, Selection, Selections, WorkersOption, grid_of
 from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
     from edgesmith.evaluation.matrix_file import MatrixFile
     from edgesmith.features.program import Program
+    from edgesmith.lake.catalog import Partition
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,6 +27,7 @@ SetOption = Annotated[
 GridOption = Annotated[str, typer.Option("--grid", help="A row per event, or per instant of a grid such as 100ms or 1s.")]
 ValuesOption = Annotated[str, typer.Option("--values", help="float32: prices in 8 bytes, the rest in 4; or float64.")]
 DEFAULT_SETS = ["base"]
+LEADER_SET = "cross"
 
 
 @app.command("ls")
@@ -64,21 +66,26 @@ def ls_command(as_json: JsonOption = False) -> None:
 def compute_command(
     data: Selections,
     sets: SetOption = DEFAULT_SETS,
+    leader: LeaderOption = None,
     grid: GridOption = "event",
     values: ValuesOption = "float32",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute feature rows and write them beside the data, each symbol by itself; computing again is a no-op."""
+    """Compute feature rows and write them beside the data, each symbol by itself; computing again is a no-op.
+
+    With --leader, features of what that market did, as received here, stand beside the symbol's own.
+    """
     from edgesmith.evaluation.matrix import compute_matrix
     from edgesmith.evaluation.matrix_file import Values
     from edgesmith.parallel import map_ordered
 
-    program, grid_ns = program_of_sets(sets), grid_of(grid)
+    grid_ns = grid_of(grid)
     if values not in get_args(Values):
         raise InputError(f"--values was '{values}', expected one of {', '.join(get_args(Values))}")
     names = data.symbols
-    chosen = {name: data.of(name) for name in names}
+    chosen = {name: _work(data, name, leader, sets) for name in names}
+    width = max(program.width for _, _, program in chosen.values())
     told: dict[str, tuple[int, int]] = {}
     with progress(f"features of {', '.join(names)}", "events") as advance:
 
@@ -88,7 +95,16 @@ def compute_command(
                 known = list(told.values())
                 advance(sum(done for done, _ in known), sum(total for _, total in known))
 
-            return compute_matrix(data.lake, chosen[name], program, grid_ns=grid_ns, values=cast(Values, values), progress=tell)
+            partitions, instrument, program = chosen[name]
+            return compute_matrix(
+                data.lake,
+                partitions,
+                program,
+                instrument=instrument,
+                grid_ns=grid_ns,
+                values=cast(Values, values),
+                progress=tell,
+            )
 
         computed = map_ordered(compute, names, workers=workers, mode="threads")
         written = [(name, file) for name, files in zip(names, computed, strict=True) for file in files]
@@ -97,7 +113,7 @@ def compute_command(
         return
     states = {True: "computed", False: "already there"}
     rows = [(name, file.day, f"{file.rows:,}", states[file.computed], file.path) for name, file in written]
-    print_table(f"{program.width} features", ("symbol", "day (UTC)", "rows", "", "file"), rows, right=("rows",))
+    print_table(f"{width} features", ("symbol", "day (UTC)", "rows", "", "file"), rows, right=("rows",))
 
 
 @app.command("where")
@@ -113,7 +129,7 @@ def where_command(
     from edgesmith.features.condition import Condition
 
     parsed = Condition.parse(condition, [one.name for one in columns()])
-    program = program_of_sets(list(parsed.features))
+    program = program_of_one(list(parsed.features))
     chosen = data.partitions()
     with progress("looking", "events") as advance:
         found = occurrence(chosen, program, Condition.parse(condition, program.names), progress=advance)
@@ -128,6 +144,36 @@ def where_command(
         ("mean stretch", "-" if found.stretch_ns_mean is None else format_duration_ns(found.stretch_ns_mean)),
     ]
     print_table(f"{data.symbol}: {parsed}", ("", "value"), rows, right=("value",))
+
+
+def _work(data: Selections, symbol: str, leader: str | None, sets: list[str]) -> tuple[list[Partition], tuple[str, str], Program]:
+    # What is read for a symbol, whose rows are written, and the features, which know the place of the leader.
+    from edgesmith.features.cross import led_by
+    from edgesmith.features.program import Program
+
+    own = data.of(symbol)
+    instrument = (own[0].key.venue, own[0].key.symbol)
+    if leader is None:
+        return own, instrument, program_of_one(sets)
+    leads = data.of(leader)
+    other = (leads[0].key.venue, leads[0].key.symbol)
+    if other == instrument:
+        raise InputError(f"--leader was {leader}, the symbol itself; expected another market")
+    specs = program_of_sets([*sets, LEADER_SET]).features
+    return [*own, *leads], instrument, Program(led_by(specs, sorted((instrument, other)).index(other)))
+
+
+def program_of_one(names: list[str]) -> Program:
+    """Return the program of named sets, features and models for one instrument by itself; refuse what follows another."""
+    from edgesmith.features.cross import follows
+
+    program = program_of_sets(names)
+    led = [spec.name for spec in program.features if follows(spec)]
+    if led:
+        raise InputError(
+            f"{', '.join(led)}: features of another market; name it with --leader, in `features compute` or `discover`"
+        )
+    return program
 
 
 def program_of_sets(names: list[str]) -> Program:

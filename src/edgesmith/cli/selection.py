@@ -33,6 +33,9 @@ SymbolsOption = Annotated[list[str], typer.Option("--symbol", help="Symbol such 
 DateOption = Annotated[str | None, typer.Option("--date", help="One UTC day, YYYY-MM-DD.")]
 StartOption = Annotated[str | None, typer.Option("--start", "--from", help="First UTC day, YYYY-MM-DD.")]
 EndOption = Annotated[str | None, typer.Option("--end", "--to", help="Last UTC day, YYYY-MM-DD.")]
+LeaderOption = Annotated[
+    str | None, typer.Option("--leader", help="Symbol of the same venue, or VENUE:SYMBOL, whose moves may lead.")
+]
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="How many work at once; one a core by default.")]
 SettingsOption = Annotated[list[str] | None, typer.Option("--set", help="Strategy setting NAME=VALUE; repeat for several.")]
 
@@ -101,8 +104,20 @@ class Span:
     lake: LakeOption = DEFAULT_LAKE
 
     def of(self, *symbols: str) -> list[Partition]:
-        """Return every partition of these symbols on these days."""
-        return choose(self.lake, self.venue, self.market, symbols, self.date, self.start, self.end)
+        """Return every partition of these symbols on these days; a symbol of another venue is written VENUE:SYMBOL."""
+        return [
+            partition
+            for symbol in symbols
+            for partition in choose(
+                self.lake,
+                symbol.rpartition(":")[0] or self.venue,
+                None if ":" in symbol else self.market,
+                [symbol.rpartition(":")[2]],
+                self.date,
+                self.start,
+                self.end,
+            )
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

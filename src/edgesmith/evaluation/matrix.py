@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.canonical import content_hash, short_hash
+from edgesmith.domain.records import taken
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, date_of_ns, format_duration_ns, ns_of_date
 from edgesmith.errors import InputError
 from edgesmith.evaluation.decisions import DecisionSampler
@@ -45,6 +46,8 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
     grid_ns: int
     values: Values
     recipe: str
+    # Whose rows are written: its place among the instruments of the replay.
+    instrument: int
     # Receive days in order, with the fingerprint of what each depends on.
     fingerprints: dict[date, str]
 
@@ -62,6 +65,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             data_fingerprint=self.fingerprints[day],
             rows=0,
             simulated=any(one.meta.simulated for one in self.replay.partitions),
+            beside=_others(self.replay, self.instrument),
         )
 
 
@@ -70,6 +74,7 @@ def compute_matrix(
     partitions: Sequence[Partition],
     program: Program,
     *,
+    instrument: tuple[str, str] | None = None,
     grid_ns: int = EVENT_GRID_NS,
     values: Values = "float32",
     progress: Callable[[int, int], None] | None = None,
@@ -78,6 +83,9 @@ def compute_matrix(
 
     Parameters
     ----------
+    instrument
+        Venue and symbol rows are written for. The others in `partitions` are what features such as `leader_return` look at, on
+        the same days; needed where there are others.
     grid_ns
         0: a row per event of a stream some feature needs. Else the distance of the instants there is a row for: the one
         after the last event received at or before the instant.
@@ -87,31 +95,52 @@ def compute_matrix(
     if grid_ns != EVENT_GRID_NS and not GRID_NS_MIN <= grid_ns <= GRID_NS_MAX:
         limits = f"{format_duration_ns(GRID_NS_MIN)} to {format_duration_ns(GRID_NS_MAX)}"
         raise InputError(f"grid was {format_duration_ns(grid_ns)}, expected {limits}, or a row per event")
-    work = _planned(lake, partitions, program, grid_ns, values)
+    work = _planned(lake, partitions, program, instrument, grid_ns, values)
     done = _finished_days(work)
     if len(done) == len(work.fingerprints):
         return done
     return done + list(_compute(work, done, progress))
 
 
-def _planned(lake: Path, partitions: Sequence[Partition], program: Program, grid_ns: int, values: Values) -> _Work:
+def _planned(
+    lake: Path,
+    partitions: Sequence[Partition],
+    program: Program,
+    instrument: tuple[str, str] | None,
+    grid_ns: int,
+    values: Values,
+) -> _Work:
     used = [one for one in partitions if one.key.stream in program.needs]
+    own = [one for one in used if instrument is None or (one.key.venue, one.key.symbol) == instrument]
+    if not own:
+        streams = ", ".join(sorted(one.label for one in program.needs))
+        raise InputError(f"the features read {streams}, which this data lacks; choose other features, or other days")
+    days = {one.key.day for one in own}
+    used = [one for one in used if min(days) <= one.key.day <= max(days)]
     replay = Replay(used)
-    if len(replay.instruments) != 1:
+    if instrument is None and len(replay.instruments) != 1:
         raise InputError(f"features were asked for {len(replay.instruments)} instruments at once, expected one")
-    (venue, symbol) = replay.instruments[0]
-    recipe = short_hash([LAYOUT_VERSION, program.program_id, program.names, grid_ns, GAP_NS, values])
-    since = min(one.key.day for one in used)
-    place = Path(f"recipe={recipe}") / f"since={since:%Y%m%d}" / f"exchange={venue}" / f"symbol={symbol.lower()}"
+    venue, symbol = instrument or replay.instruments[0]
+    place = replay.instruments.index((venue, symbol))
+    others = _others(replay, place)
+    recipe = short_hash(
+        [LAYOUT_VERSION, program.program_id, program.names, grid_ns, GAP_NS, values, *([list(others)] if others else [])]
+    )
+    folder = Path(f"recipe={recipe}") / f"since={min(days):%Y%m%d}" / f"exchange={venue}" / f"symbol={symbol.lower()}"
     return _Work(
-        base=lake / FOLDER / place,
+        base=lake / FOLDER / folder,
         program=program,
         replay=replay,
         grid_ns=grid_ns,
         values=values,
         recipe=recipe,
+        instrument=place,
         fingerprints=_fingerprints(used),
     )
+
+
+def _others(replay: Replay, place: int) -> tuple[tuple[str, str], ...]:
+    return (*replay.instruments[:place], *replay.instruments[place + 1 :])
 
 
 def _fingerprints(partitions: Sequence[Partition]) -> dict[date, str]:
@@ -136,7 +165,7 @@ def _finished_days(work: _Work) -> list[MatrixFile]:
 
 
 def _compute(work: _Work, done: Sequence[MatrixFile], progress: Callable[[int, int], None] | None) -> Iterator[MatrixFile]:
-    state = work.program.new_state()
+    state = work.program.new_state(len(work.replay.instruments))
     start_ns = None
     if done:
         restore_state(work.folder(done[-1].day), state)
@@ -145,7 +174,7 @@ def _compute(work: _Work, done: Sequence[MatrixFile], progress: Callable[[int, i
     for stale in waiting:
         shutil.rmtree(work.folder(stale), ignore_errors=True)
     replay = Replay(work.replay.partitions, start_ns=start_ns, batch_events=BATCH_EVENTS)
-    taken, buffer = 0, np.empty((BATCH_EVENTS, work.program.width))
+    seen, buffer = 0, np.empty((BATCH_EVENTS, work.program.width))
     day = _Day(work, waiting.pop(0))
     try:
         for events in replay.batches():
@@ -156,9 +185,9 @@ def _compute(work: _Work, done: Sequence[MatrixFile], progress: Callable[[int, i
                     day = _Day(work, waiting.pop(0))
                 work.program.run(events[rows], matrix[rows], state)
                 day.add(events[rows], matrix[rows])
-            taken += len(events)
+            seen += len(events)
             if progress is not None:
-                progress(taken, replay.events_total)
+                progress(seen, replay.events_total)
         yield day.finish(state)
         for empty in waiting:
             day = _Day(work, empty)
@@ -184,11 +213,16 @@ class _Day:
         by_event = work.grid_ns == EVENT_GRID_NS
         clocks = ("ts_event", "ts_recv", "seq") if by_event else ("ts_recv",)
         self._writer = DayWriter(work.folder(day), day, work.program.features, clocks, work.values)
-        self._sampler = None if by_event else DecisionSampler(work.program.width, grid_ns=work.grid_ns)
+        self._sampler = (
+            None if by_event else DecisionSampler(work.program.width, grid_ns=work.grid_ns, instrument=work.instrument)
+        )
         self._open = True
 
     def add(self, events: NDArray[Any], matrix: NDArray[np.float64]) -> None:
         if self._sampler is None:
+            if len(self._work.replay.instruments) > 1:
+                own = np.flatnonzero(events["instrument"] == self._work.instrument)
+                events, matrix = taken(events, own), matrix[own]
             self._writer.add([events[name] for name in ("ts_event", "ts_recv", "seq")], matrix)
             return
         for rows in self._sampler.feed(events, matrix):

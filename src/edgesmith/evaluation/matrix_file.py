@@ -47,6 +47,8 @@ class MatrixMeta(msgspec.Struct, frozen=True, kw_only=True):
     data_fingerprint: str
     rows: int
     simulated: bool
+    # Further instruments that features look at, as venue and symbol.
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 class MatrixFile(msgspec.Struct, frozen=True, kw_only=True):

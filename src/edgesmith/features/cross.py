@@ -7,11 +7,14 @@ For the leader itself they are NaN.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 from edgesmith.features.operator import (
     QUOTES_AND_TRADES,
     TS_NS,
     DurationNs,
+    FeatureSpec,
     Floats,
     Ints,
     Mirror,
@@ -26,6 +29,8 @@ from edgesmith.features.price import MID
 from edgesmith.features.rolling import standing_score_of
 
 BPS = 1e4
+# The parameter that says which instrument leads.
+LEADER = "leader"
 # Changes of mid kept: two seconds of the busiest market at 2,000 changes a second.
 KEPT = 4_096
 NS_PER_US = 1_000
@@ -99,3 +104,15 @@ def leader_basis(leader: Place = 0) -> Node:
 def leader_basis_score(leader: Place = 0, half_life_ns: DurationNs = 60_000_000_000) -> Node:
     """leader_basis in standard deviations from its mean over past time, time fading by half every `half_life_ns`."""
     return standing_score_of(_BASIS(MID, latest(MID), params=(leader,)), half_life_ns)
+
+
+def follows(spec: FeatureSpec) -> bool:
+    """Tell whether a column looks at a leader."""
+    return any(name == LEADER for name, _ in spec.params)
+
+
+def led_by(specs: Iterable[FeatureSpec], place: int) -> list[FeatureSpec]:
+    """Return the same columns; in those that follow a leader, it is the instrument at `place` of the run."""
+    return [
+        replace(spec, params=tuple((name, place if name == LEADER else value) for name, value in spec.params)) for spec in specs
+    ]
