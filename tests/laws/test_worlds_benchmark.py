@@ -1,4 +1,4 @@
-"""Every recipe of the benchmark does what it says: edges of the stated size, null nulls, traps that leak, the same bytes."""
+"""Every recipe of the benchmark does what it says: edges of the stated size, null nulls, the same bytes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from builders_worlds import START_DAY, mid_at, of_kind
-from edgesmith.domain.records import taken
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from edgesmith.evaluation.impact import ImpactMeter
-from edgesmith.evaluation.leak import leaking_columns
 from edgesmith.worlds.claims import BLOCK_NS, Claim, ClaimTruth
 from edgesmith.worlds.plant import PlantedTape, plant_edges
 from edgesmith.worlds.random import root_key
 from edgesmith.worlds.regions import decisions
 from edgesmith.worlds.scenarios import SCENARIOS, find_scenario
-from edgesmith.worlds.traps import TRAPS, forward_bps
 from edgesmith.worlds.world import World, WorldHour
 
 PLANTED = sorted(name for name in SCENARIOS if SCENARIOS[name].group == "P")
@@ -206,31 +203,6 @@ def test_days_of_the_trending_null_drift_by_what_they_say() -> None:
         market = world_of("N4", seed).market
         moves.append(market.trend_sign(0) * np.log(market.opening_ticks(8) / market.opening_ticks(0)) * 1e4 / 8)
     assert abs(np.mean(moves) - 50.0) < 3.5 * np.std(moves) / len(moves) ** 0.5
-
-
-@pytest.mark.parametrize("name", sorted(TRAPS))
-def test_traps_leak_and_their_honest_twins_do_not(name: str) -> None:
-    trap, tape = TRAPS[name], world_of(name).hour(0).events
-    first_ns = int(tape["ts_recv"].min()) + 90 * NS_PER_S
-    at = np.arange(first_ns, int(tape["ts_recv"].max()) - 30 * NS_PER_S, NS_PER_S)
-    moves = forward_bps(tape, at)
-    cuts_ns = [int(cut) for cut in at[50::150]]
-    gains = []
-    for column in (trap.leaking, trap.honest):
-        values = column(tape, at)
-        ok = np.isfinite(values)
-        rank = np.argsort(np.argsort(values[ok])) / ok.sum()
-        gains.append(moves[ok][rank > 0.95].mean() - moves[ok][rank < 0.05].mean())
-    assert gains[0] > 15.0 and abs(gains[1]) < 15.0
-    ordered = taken(tape, np.argsort(tape["ts_recv"], kind="stable"))
-
-    def columns(known: Any, until_ns: int) -> Any:
-        early = at[at <= until_ns]
-        return np.stack([trap.honest(known, early), trap.leaking(known, early)], axis=1)
-
-    assert leaking_columns(columns, ordered, cuts_ns) == (1,)
-    truth = world_of(name).truth([world_of(name).hour(0)])
-    assert truth.trap is not None and truth.trap.right == "LEAK"
 
 
 HASH_HOURS = """

@@ -24,8 +24,9 @@ from edgesmith.cli.selection import (
     WorkersOption,
     choose,
 )
+from edgesmith.cli.universe import Searched, members_of, show_searched
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S, format_duration_ns
-from edgesmith.errors import InputError
+from edgesmith.errors import EdgesmithError, InputError
 
 if TYPE_CHECKING:
     from edgesmith.edges.discovery.result import Cell, DiscoveryResult
@@ -97,9 +98,7 @@ def discover_command(
     if universe is not None:
         if symbol or date or regimes or leader:
             raise InputError("--universe was given together with --symbol, --date, --regimes or --leader; give --universe alone")
-        from edgesmith.cli.universe import search_universe
-
-        search_universe(universe, search, start, end, as_json=as_json)
+        search_universe(universe, search, start, end)
         return
     if symbol is None:
         raise InputError("neither --symbol nor --universe was given; give one of them")
@@ -225,6 +224,31 @@ def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
     write_report(folder, truth=truth_of([one for one in used if one.key.symbol.upper() == search.symbol.upper()]))
     _register(search, program, result, led)
     return result, folder
+
+
+def search_universe(path: Path, template: Search, start: str | None, end: str | None) -> None:
+    """Search each member over the days it was a member, as `template` says, and print one table of all.
+
+    Every look is told to the ledger as one at the data of all members: their error levels then share one budget, however many
+    symbols there are.
+    """
+    from edgesmith.lake.universe import load_universe
+
+    universe = load_universe(path)
+    members = members_of(universe, template.lake or DEFAULT_LAKE, start, end)
+    searches = [template._replace(symbol=one.symbol, partitions=one.partitions) for one in members]
+    uses = [looked_at(search) for search in searches]
+    found = []
+    for place, (one, search) in enumerate(zip(members, searches, strict=True)):
+        if not template.quiet:
+            typer.echo(f"{one.symbol}: {len(one.days)} day{'s' * (len(one.days) != 1)}")
+        # Its own data first, for whoever reads the ledger.
+        data = tuple(use for own in (uses[place], *uses[:place], *uses[place + 1 :]) for use in own)
+        try:
+            found.append(Searched(one.symbol, one.days, *run_discovery(search._replace(data=data))))
+        except EdgesmithError as error:
+            found.append(Searched(one.symbol, one.days, failure=str(error)))
+    show_searched(universe, found, as_json=template.quiet)
 
 
 def looked_at(search: Search) -> tuple[DataUse, ...]:

@@ -23,10 +23,9 @@ from edgesmith.cli.selection import (
     days_of,
     venue_of,
 )
-from edgesmith.errors import EdgesmithError, InputError
+from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
-    from edgesmith.cli.discover import Search
     from edgesmith.edges.discovery.result import DiscoveryResult
     from edgesmith.lake.catalog import Catalog, Partition
     from edgesmith.lake.universe import Universe
@@ -127,45 +126,22 @@ class Searched(NamedTuple):
     failure: str = ""
 
 
-def search_universe(
-    path: Path, template: Search, start: str | None, end: str | None, *, as_json: bool = False
-) -> tuple[Searched, ...]:
-    """Search each member over the days it was a member, as `template` says, and print one table of all.
+class Member(NamedTuple):
+    """A symbol of a universe with the days it was a member and what the lake has of them."""
 
-    Every look is told to the ledger as one at the data of all members: their error levels then share one budget, however many
-    symbols there are.
-    """
-    from edgesmith.cli.discover import looked_at, run_discovery
+    symbol: str
+    days: tuple[date, ...]
+    partitions: list[Partition]
+
+
+def members_of(universe: Universe, lake: Path, start: str | None, end: str | None) -> list[Member]:
+    """Return the members between two days, by their first day and their place in it, with their data."""
     from edgesmith.lake.catalog import Catalog
-    from edgesmith.lake.universe import load_universe
 
-    universe = load_universe(path)
-    if template.lake is None:
-        raise InputError("a universe is searched in a lake; give --lake")
-    catalog = Catalog(template.lake)
-    members = universe.member_days(*days_of(None, start, end))
-    if not members:
+    catalog, found = Catalog(lake), universe.member_days(*days_of(None, start, end))
+    if not found:
         raise InputError(f"universe {universe.universe_id} has no members from {start or 'its start'} to {end or 'its end'}")
-    searches = [
-        template._replace(symbol=symbol, partitions=_held(catalog, universe, symbol, days)) for symbol, days in members.items()
-    ]
-    uses = [looked_at(search) for search in searches]
-    found = []
-    for place, search in enumerate(searches):
-        days = members[search.symbol]
-        if not as_json:
-            typer.echo(f"{search.symbol}: {len(days)} day{'s' * (len(days) != 1)}")
-        # Its own data first, for whoever reads the ledger.
-        data = tuple(use for own in (uses[place], *uses[:place], *uses[place + 1 :]) for use in own)
-        try:
-            result, folder = run_discovery(search._replace(data=data))
-            found.append(Searched(search.symbol, days, result, folder))
-        except EdgesmithError as error:
-            found.append(Searched(search.symbol, days, failure=str(error)))
-    _show_searched(universe, found, as_json)
-    if all(one.result is None for one in found):
-        raise InputError(f"no member of universe {universe.universe_id} could be searched; {found[0].symbol}: {found[0].failure}")
-    return tuple(found)
+    return [Member(symbol, days, _held(catalog, universe, symbol, days)) for symbol, days in found.items()]
 
 
 def _held(catalog: Catalog, universe: Universe, symbol: str, days: tuple[date, ...]) -> list[Partition]:
@@ -181,7 +157,10 @@ def _held(catalog: Catalog, universe: Universe, symbol: str, days: tuple[date, .
     return chosen
 
 
-def _show_searched(universe: Universe, found: list[Searched], as_json: bool) -> None:
+def show_searched(universe: Universe, found: list[Searched], *, as_json: bool = False) -> None:
+    """Print one table of all members' searches; raises InputError where none could be searched."""
+    if all(one.result is None for one in found):
+        raise InputError(f"no member of universe {universe.universe_id} could be searched; {found[0].symbol}: {found[0].failure}")
     if as_json:
         print_json({"universe_id": universe.universe_id, "symbols": [_record(one) for one in found]})
         return
