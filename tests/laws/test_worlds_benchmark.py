@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from builders_worlds import START_DAY, mid_at, of_kind
+from edgesmith.domain.records import taken
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from edgesmith.evaluation.impact import ImpactMeter
 from edgesmith.worlds.claims import BLOCK_NS, Claim, ClaimTruth
