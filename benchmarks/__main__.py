@@ -33,7 +33,7 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "cold_compile": ("bench_cold", "rows", "TITLE"),
     "edges_list": ("bench_edges", "rows", "TITLE"),
     "analysis": ("bench_analysis", "rows", "TITLE"),
-    "discovery": ("bench_measured", "discovery_rows", "DISCOVERY_TITLE"),
+    "discovery": ("bench_discovery", "rows", "TITLE"),
 }
 QUICK_EVENTS, QUICK_REPEATS = 100_000, 1
 BENCHMARKS = Path(__file__).resolve().parent

@@ -1,164 +1,173 @@
-"""Speed of discovery on generated decisions: the first pass, the scan of pairs, the sign flips, and a whole search."""
+"""Speed and memory of discovery on coded days: first pass, scan of pairs beside a bare loop, sign flips, a whole search."""
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
-from datetime import date
-from itertools import combinations
-from statistics import median
 from typing import Any
 
 import numpy as np
 
-from edgesmith.clock import monotonic_s
-from edgesmith.domain.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MS, NS_PER_S, date_of_ns
+from benchmarks.coded_days import DAY_ROWS, GRID_NS, MOVES_ROWS, Days, feature_rows, pair_days, panel_of
+from benchmarks.harness import Contestant, Options, Row, at_least_check, at_most_check, faster_check, race
+from benchmarks.machine import peak_rss_mib, thread_cpu_s
+from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from edgesmith.edges.discovery.config import DEFAULT_HORIZONS_NS, DEFAULT_LATENCIES_NS, DiscoveryConfig
-from edgesmith.edges.discovery.deep import deep_search
-from edgesmith.edges.discovery.judge import judge
-from edgesmith.evaluation.bins import FeatureBins
-from edgesmith.evaluation.coded import CodedDay, CodedPanel
-from edgesmith.evaluation.decisions import GridDay
+from edgesmith.edges.discovery.pipeline import Workplace, search_panel
+from edgesmith.edges.discovery.screen import screen_pairs
+from edgesmith.evaluation.bins import cut_matrix, encode_columns
 from edgesmith.evaluation.labels import LabelSpec, column_groups
-from edgesmith.evaluation.screening import LANES, SLOTS, add_pairs
 from edgesmith.evaluation.significance import sign_flip
 from edgesmith.evaluation.sums import TESTED_MOMENTS, SingleCells
 
-GRID_NS = 100 * NS_PER_MS
-DAY_ROWS = NS_PER_DAY // GRID_NS
+TITLE = "discovery: first pass, pairs, sign flips, and a whole search of 3.26 M rows"
 FEATURES = 24
-BINS = 12
-FIRST_DAY = 19_943
 FIRST_PASS_HORIZONS_NS = (NS_PER_S // 2, NS_PER_S, 2 * NS_PER_S, 3 * NS_PER_S, 5 * NS_PER_S)
-SEARCH_ROWS = 3_260_000
-PAIR_ROWS = 3_200_000
+PAIR_ROWS, SEARCH_ROWS, QUICK_ROWS = 3_200_000, 3_260_000, 60_000
+POLARS_PAIRS, PANDAS_PAIRS = 276, 24
+FLIP_BLOCKS, FLIP_CELLS = 400, 1_500
+ENCODED_ROWS = 8_192
+
+FIRST_PASS_PER_S, SEARCH_S_MAX, SEARCH_MIB_MAX = 2e6, 60.0, 1_000.0
+# The scan may take twice the time of the loop that does nothing else.
+LOOP_RATIO, FRAME_RATIO = 0.5, 1.0
 
 
-def generated_panel(rows: int, features: int, labels: LabelSpec, workers: int | None = None) -> CodedPanel:
-    """Return a panel whose days are drawn when they are opened: a random walk, and codes that stay for a second."""
-    first_ns = FIRST_DAY * NS_PER_DAY
-    last_ns = first_ns + rows * GRID_NS - 1
-    days = tuple(date_of_ns(at * NS_PER_DAY) for at in range(FIRST_DAY, last_ns // NS_PER_DAY + 1))
-    latencies = len(set(labels.latencies_ns))
-    kept: dict[date, CodedDay] = {}
-
-    def open_day(day: date) -> CodedDay:
-        if day not in kept:
-            # Two days at most are under work at once.
-            for old in sorted(kept)[:-1]:
-                kept.pop(old, None)
-            at = days.index(day)
-            count = min(DAY_ROWS, rows - at * DAY_ROWS)
-            kept[day] = _generated_day(at, count, max(labels.horizons_ns) // GRID_NS, latencies, features)
-        return kept[day]
-
-    bins = tuple(FeatureBins(f"feature_{at:02d}", tuple(float(cut) for cut in range(BINS - 1))) for at in range(features))
-    return CodedPanel(
-        bins=bins, labels=labels, first_ns=first_ns, last_ns=last_ns, days=days, open_day=open_day, texts={}, workers=workers
-    )
+def rows(options: Options) -> list[Row]:
+    """Return every piece of work; each has its own target."""
+    return [*_first_pass_rows(options), *_pair_rows(options), *_flip_rows(options), *_search_rows(options)]
 
 
-def _generated_day(at: int, count: int, tail: int, latencies: int, features: int) -> CodedDay:
-    rng = np.random.default_rng(at)
-    mid = 60_000.0 + np.cumsum(rng.normal(0.0, 2.0, count + tail))
-    mids = np.repeat(mid[None], latencies, axis=0)
-    codes = np.repeat(rng.integers(0, BINS, (features, -(-count // 10)), dtype=np.uint8), 10, axis=1)[:, :count]
-    first_index = (FIRST_DAY + at) * DAY_ROWS
-    grid = GridDay(first_index, count, mids, np.full_like(mids, 0.1), np.full(count + tail, count + tail - 1, np.int32))
-    return CodedDay(grid, np.ascontiguousarray(codes))
+def _first_pass_rows(options: Options) -> list[Row]:
+    count = QUICK_ROWS if options.quick else DAY_ROWS
+    sides = [
+        Contestant(
+            who=f"first pass, {words}", prepare="benchmarks.bench_discovery:prepare_first_pass",
+            options={"rows": count, "stay_rows": stay_rows}, count=count, unit="rows", ours=True,
+            note="one core: feature rows to codes, targets of 5 horizons, block sums of 24 features; by CPU time",
+        )
+        for words, stay_rows in (("values that stay for a second", 10), ("values that are new in every row", 1))
+    ]  # fmt: skip
+    found = race(sides, options.repeats)
+    for row in found:
+        if row.seconds:
+            at_least_check(row, "rows/s", row.rate, FIRST_PASS_PER_S, "a core")
+    return found
 
 
-def measure(repeats: int = 5) -> list[dict[str, Any]]:
-    """Time each piece of work `repeats` times after one run that compiles."""
-    rows = SEARCH_ROWS if repeats >= 5 else SEARCH_ROWS // 8
-    return [
-        _timed("discovery: first pass, 24 features x 5 horizons, one core (rows)", DAY_ROWS, repeats, _first_pass()),
-        _timed("discovery: scan of 276 pairs x 121 cells x 3 horizons, two cores (rows)", PAIR_ROWS, repeats, _pairs()),
-        _timed("discovery: 9,999 sign flips x 400 blocks x 1,500 cells (cells)", 1_500, repeats, _flips()),
-        _timed(
-            f"discovery: singles, pairs, triples of {rows:,} rows, 24 features x 10 horizons x 6 latencies (rows)",
-            rows,
-            max(1, repeats // 5),
-            _search(rows),
+def _pair_rows(options: Options) -> list[Row]:
+    count = QUICK_ROWS if options.quick else PAIR_ROWS
+    size = {"rows": count, "features": FEATURES}
+    sides = [
+        Contestant(
+            who="pair scan, edgesmith", prepare="benchmarks.bench_discovery:prepare_pairs", options=size, count=count,
+            unit="rows",
+            note="two cores: targets from quotes, sums of 276 pairs x 121 cells x 3 horizons, best cells of all intervals",
         ),
-    ]
+        Contestant(
+            who="pair scan, bare loop", prepare="benchmarks.peers.pair_scan:prepare_loop", options=size, count=count, unit="rows",
+            note="two cores: 276 pairs x 100 cells x 3 moves, bins and moves given; count, mean and t",
+        ),
+    ]  # fmt: skip
+    for library, pairs in (("polars", POLARS_PAIRS), ("pandas", PANDAS_PAIRS)):
+        note = "all pairs" if pairs == POLARS_PAIRS else f"{pairs} of the pairs, scaled to all"
+        sides.append(
+            Contestant(
+                who=f"pair scan, {library}", prepare="benchmarks.peers.pair_scan:prepare_frame",
+                options={**size, "library": library, "pairs": pairs}, count=count, unit="rows", note=note,
+            )
+        )  # fmt: skip
+    found = race(sides, options.repeats)
+    for row in found[1:]:
+        faster_check(row, LOOP_RATIO if "loop" in row.who else FRAME_RATIO)
+    return found
 
 
-def _timed(work: str, count: int, repeats: int, run: Callable[[], None]) -> dict[str, Any]:
-    run()
-    seconds = []
-    for _ in range(repeats):
-        start_s = monotonic_s()
-        run()
-        seconds.append(monotonic_s() - start_s)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rate = count / median(seconds)
-    return {
-        "work": work, "peer": "edgesmith", "events": count, "seconds": seconds, "per_second_median": rate, "peak_mb": peak_mb,
-    }  # fmt: skip
+def _flip_rows(options: Options) -> list[Row]:
+    side = Contestant(
+        who=f"9,999 sign flips, {FLIP_BLOCKS} blocks", prepare="benchmarks.bench_discovery:prepare_flips", count=FLIP_CELLS,
+        unit="cells", note="one core",
+    )  # fmt: skip
+    return race([side], options.repeats)
 
 
-def _first_pass() -> Callable[[], None]:
+def _search_rows(options: Options) -> list[Row]:
+    count = QUICK_ROWS if options.quick else SEARCH_ROWS
+    side = Contestant(
+        who="whole search, depth 3", prepare="benchmarks.bench_discovery:prepare_search", options={"rows": count}, count=count,
+        unit="rows", once=True,
+        note="two cores: singles, pairs, triples, max-T; 24 features x 10 horizons x 6 latencies; peak of the whole process, "
+        "which is all there is: workers are threads; days are mapped from files",
+    )  # fmt: skip
+    (found,) = race([side], options.repeats)
+    if found.seconds:
+        at_most_check(found, "seconds", sorted(found.seconds)[len(found.seconds) // 2], SEARCH_S_MAX, "s")
+        at_most_check(found, "peak MiB", found.median_fact("process_mib"), SEARCH_MIB_MAX, "MiB")
+    return [found]
+
+
+def prepare_first_pass(rows: int, stay_rows: int) -> Callable[[], dict[str, Any]]:
+    """Return one first pass over feature rows in memory, timed by the thread's own clock."""
     labels = LabelSpec(horizons_ns=FIRST_PASS_HORIZONS_NS, latencies_ns=(50 * NS_PER_MS,), fee_in_bps=5.0, fee_out_bps=5.0)
-    panel = generated_panel(DAY_ROWS, FEATURES, labels, workers=1)
-    panel.open_day(panel.days[0])
+    days = Days(rows=rows, features=FEATURES, latencies=1, tail_rows=max(FIRST_PASS_HORIZONS_NS) // GRID_NS, stay_rows=stay_rows)
+    panel = panel_of(days, labels, workers=1)
+    values = feature_rows(0, rows, FEATURES, stay_rows)
     groups = column_groups(labels, 24 * NS_PER_HOUR)
+    day = panel.open_day(panel.days[0])
+    columns, (cuts, counts) = np.arange(FEATURES), cut_matrix(panel.bins)
 
-    def run() -> None:
+    def run() -> dict[str, Any]:
+        start_s = thread_cpu_s()
+        codes = np.empty((FEATURES, rows), np.uint8)
+        for begin in range(0, rows, ENCODED_ROWS):
+            part = values[begin : begin + ENCODED_ROWS]
+            encode_columns(part, columns, cuts, counts, codes[:, begin : begin + len(part)])
         panel.block_sums(SingleCells(panel.bins), groups, moments=TESTED_MOMENTS)
+        seconds = thread_cpu_s() - start_s
+        assert np.array_equal(codes, day.codes), "the codes summed were not those of these rows"
+        return {"seconds": seconds}
 
+    run()
     return run
 
 
-def _pairs() -> Callable[[], None]:
-    from edgesmith.parallel import map_ordered
+def prepare_pairs(rows: int, features: int) -> Callable[[], dict[str, Any]]:
+    """Return one scan of all pairs, and what follows it: which cells are worth testing."""
+    labels = LabelSpec(horizons_ns=tuple(at * GRID_NS for at in MOVES_ROWS), latencies_ns=(0,), fee_in_bps=5.0, fee_out_bps=5.0)
+    panel = panel_of(pair_days(rows, features), labels, workers=2)
+    deviations = {horizon_ns: (horizon_ns / NS_PER_S) ** 0.5 for horizon_ns in labels.horizons_ns}
 
-    rng = np.random.default_rng(2)
-    codes = np.repeat(rng.integers(0, SLOTS, (FEATURES, PAIR_ROWS // 10), dtype=np.uint8), 10, axis=1)
-    packed = rng.integers(-50_000, 50_000, (PAIR_ROWS, LANES))
-    left, right = (np.array(side) for side in zip(*combinations(range(FEATURES), 2), strict=True))
+    def run() -> dict[str, Any]:
+        return {"cells": len(screen_pairs(panel, range(features), deviations, 30, 64, None).chosen)}
 
-    def scan(part: tuple[int, int]) -> Any:
-        sums = np.zeros((len(left), SLOTS * SLOTS, LANES), np.int64)
-        for begin in range(*part, 1_024):
-            end = min(begin + 1_024, part[1])
-            add_pairs(codes[:, begin:end], left, right, packed[begin:end], sums)
-        return sums
-
-    def run() -> None:
-        half = PAIR_ROWS // 2
-        for _ in map_ordered(scan, [(0, half), (half, PAIR_ROWS)], workers=2, mode="threads"):
-            pass
-
+    run()
     return run
 
 
-def _flips() -> Callable[[], None]:
-    psi = np.random.default_rng(3).standard_normal((400, 1_500))
+def prepare_flips() -> Callable[[], dict[str, Any]]:
+    """Return the sign flips of one family."""
+    psi = np.random.default_rng(3).standard_normal((FLIP_BLOCKS, FLIP_CELLS))
 
-    def run() -> None:
-        sign_flip([(1, psi)], flips=9_999, seed=1)
+    def run() -> dict[str, Any]:
+        return {"largest": float(sign_flip([(1, psi)], flips=9_999, seed=1).maxima[-1])}
 
+    run()
     return run
 
 
-def _search(rows: int) -> Callable[[], None]:
+def prepare_search(rows: int) -> Callable[[], dict[str, Any]]:
+    """Return one whole search; a small one has compiled everything."""
     config = DiscoveryConfig(depth=3)
     labels = LabelSpec(horizons_ns=DEFAULT_HORIZONS_NS, latencies_ns=DEFAULT_LATENCIES_NS, fee_in_bps=5.0, fee_out_bps=5.0)
-    panel = generated_panel(rows, FEATURES, labels, workers=2)
-    groups = column_groups(labels, panel.last_ns - panel.first_ns)
 
-    def run() -> None:
-        sums = panel.block_sums(SingleCells(panel.bins), groups, moments=TESTED_MOMENTS)
-        judged = judge(panel.bins, groups, sums, config, config.alpha / 2, 2)
-        del sums
-        deep_search(panel, judged, config, config.alpha / 2, (), 2, None)
+    def search(count: int) -> dict[str, Any]:
+        tail = max(labels.horizons_ns) // GRID_NS
+        panel = panel_of(Days(rows=count, features=FEATURES, latencies=len(labels.latencies_ns), tail_rows=tail), labels, 2)
+        found = search_panel(panel, config, config.alpha, workplace=Workplace(workers=2))
+        trials = len(found.singles.cells) + sum(depth.trials for depth in found.deep.depths)
+        return {"trials": trials, "process_mib": round(peak_rss_mib(), 1)}
 
-    return run
-
-
-if __name__ == "__main__":
-    for row in measure(1):
-        print(
-            f"{row['work']}: {row['per_second_median']:,.0f} per second, {median(row['seconds']):.2f} s, {row['peak_mb']:.0f} MB"
-        )
+    search(QUICK_ROWS)
+    # The days themselves are written before the clock starts, by another process.
+    tail = max(labels.horizons_ns) // GRID_NS
+    panel_of(Days(rows=rows, features=FEATURES, latencies=len(labels.latencies_ns), tail_rows=tail), labels, 2)
+    return lambda: search(rows)

@@ -1,4 +1,4 @@
-"""Work measured by modules of their own, which time all their sides in one process: features, feature matrix and discovery."""
+"""Work measured by modules of their own, which time all their sides in one process: features and feature matrix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from benchmarks.harness import Contestant, Options, Row, compare, faster_check, 
 
 FEATURES_TITLE = "15 features, one core, float64 matrix written"
 MATRIX_TITLE = "28 features (base, behavior, regime), one core, in memory and as Parquet"
-DISCOVERY_TITLE = "discovery"
 FEATURES_PER_S = 10e6
 # Ours may take twice the time of the loop fused by hand, and must not take longer than polars.
 FUSED_RATIO, POLARS_RATIO = 0.5, 1.0
@@ -41,11 +40,6 @@ def matrix_rows(options: Options) -> list[Row]:
     faster_check(polars, MATRIX_POLARS_RATIO)
     compare(as_parquet, polars_parquet)
     return found
-
-
-def discovery_rows(options: Options) -> list[Row]:
-    """Return what discovery does in a second; each row is work of its own."""
-    return _measured("benchmarks.bench_discovery", options)
 
 
 def _measured(module: str, options: Options) -> list[Row]:

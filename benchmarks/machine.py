@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 from pathlib import Path
 
 MIB = 1_048_576
@@ -22,6 +23,12 @@ def peak_rss_mib() -> float:
 def forget_peak_rss() -> None:
     """Let the peak start again from what is held now."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def thread_cpu_s() -> float:
+    """Return the processor seconds this thread has used: what one core does, whoever else is busy."""
+    used = resource.getrusage(resource.RUSAGE_THREAD)
+    return used.ru_utime + used.ru_stime
 
 
 def machine() -> dict[str, object]:
