@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_MINUTE, format_duration_ns
 from edgesmith.edges.validation.frozen import Trades
-from edgesmith.evaluation.decay_detection import CLIP, WARNING_HEALTHY_BLOCKS, alarm_blocks, warning_blocks, warning_limit
+from edgesmith.evaluation.decay_detection import WARNING_HEALTHY_BLOCKS, alarm_blocks, promise_of, warning_blocks, warning_limit
 from edgesmith.evaluation.labels import BLOCK_LADDER_NS
 
 Floats = NDArray[np.float64]
@@ -94,34 +94,30 @@ def _results(trades: Trades, span_ns: tuple[int, int], block_ns: int) -> Floats:
 
 
 def _noticed(results: Floats, sure_ratio: float, block_ns: int, seed: int) -> Noticing | None:
-    # In deviations of a block; noise is drawn from the blocks themselves, less their mean.
-    deviation = float(results.std())
-    cut = np.clip(results / deviation, -CLIP, CLIP)
-    mean = float(cut.mean())
-    sharpe = mean * sure_ratio
-    if not 0.0 < sharpe < CLIP:
+    # Noise is drawn from the blocks themselves, less their mean.
+    promise, mean = promise_of(results, min(sure_ratio, 1.0)), float(results.mean())
+    if promise is None:
         return None
     draw = np.random.Generator(np.random.PCG64([seed, len(results)]))
-    noise = draw.choice(cut - mean, (PATHS, HEALTHY_BLOCKS + WATCHED_BLOCKS))
-    limit = warning_limit(mean + draw.choice(cut - mean, (PATHS, WARNING_HEALTHY_BLOCKS)), sharpe)
+    noise = draw.choice(results - mean, (PATHS, HEALTHY_BLOCKS + WATCHED_BLOCKS))
+    limit = warning_limit(mean + draw.choice(results - mean, (PATHS, WARNING_HEALTHY_BLOCKS)), promise)
     healthy = mean + noise[:, :HEALTHY_BLOCKS]
 
     def ending(after: float) -> Ending:
         path = np.concatenate([healthy, after + noise[:, HEALTHY_BLOCKS:]], axis=1)
-        stopped = _median(alarm_blocks(path, sharpe))
-        lost = None if stopped is None else -after * deviation * stopped + 0.0
+        stopped = _median(alarm_blocks(path, promise))
         return Ending(
-            mean_bps=after * deviation + 0.0,
-            warned_blocks=_median(warning_blocks(path, sharpe, limit)),
+            mean_bps=after,
+            warned_blocks=_median(warning_blocks(path, promise, limit)),
             stopped_blocks=stopped,
-            lost_bps=lost,
+            lost_bps=None if stopped is None else max(-after, 0.0) * stopped,
         )
 
     return Noticing(
         block_ns=block_ns,
         blocks=len(results),
-        promise_bps=sharpe * deviation,
-        sharpe=sharpe,
+        promise_bps=promise.mean,
+        sharpe=promise.sharpe,
         died=ending(0.0),
         turned=ending(-mean),
     )
