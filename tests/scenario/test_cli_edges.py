@@ -56,11 +56,10 @@ def data(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
 
 
 def test_an_edge_from_the_registry_to_the_vault(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert EDGE.edge_id in told(capsys, "edges", "ls") and "0.05 <= spread() < 0.35" in told(capsys, "edges", "ls").replace(
-        "\n", ""
-    )
+    assert EDGE.edge_id in told(capsys, "edges", "ls", "--text", "IMBALANCE_EMA", "--symbol", "btcusdt")
+    assert data(capsys, "edges", "ls")[0]["trigger"].endswith("0.05 <= spread() < 0.35")
     assert "half life response" in told(capsys, "edges", "show", EDGE.edge_id[:9])
-    assert "no edges that match" in told(capsys, "edges", "ls", "--verdict", "validated")
+    assert "none of the 1 edges in" in told(capsys, "edges", "ls", "--verdict", "validated")
     assert "has no vault" in told(capsys, "vault", "ls")
     assert "2024-08-10 to 2024-08-10" in told(capsys, "vault", "init", "--days", "1")
     assert [one["day"] for one in data(capsys, "lake", "ls")] == ["2024-08-08", "2024-08-09"]
@@ -83,7 +82,7 @@ def test_a_sweep_is_counted_once_and_bars_the_vault(place: Path, capsys: pytest.
         assert "3 trials on this data so far" in told(capsys, *sweep)
     account = data(capsys, "trials")["account"]
     assert account["trials_total"] == 3 and len(account["looks"]) == 1 and account["looks"][0]["record"]["kind"] == "sweep"
-    assert "not settled" in told(capsys, "trials", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
+    assert "e-BH" in told(capsys, "trials", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
     told(capsys, "backtest", "--symbol", "BTCUSDT", "--market", "usdm", "--date", "2024-08-09")
     (folder,) = (place / "runs").glob("run_*")
     assert data(capsys, "trials", "--run", folder.name)["account"]["trials_total"] == 3
@@ -96,6 +95,19 @@ def test_a_sweep_is_counted_once_and_bars_the_vault(place: Path, capsys: pytest.
         (("edges", "ls", "--verdict", "good"), 2, "possible: CANDIDATE"),
         (("edges", "show", "edge_zz"), 2, "unknown edge 'edge_zz'"),
         (("edges", "ls", "--registry", "mysql://x/y"), 2, "possible: postgresql, sqlite"),
+        (("edges", "ls", "--run", "run_zz"), 2, "expected a search"),
+        (("edges", "ls", "--runs", "/dev/null/x"), 3, "no registry can be made at"),
+        (("edges", "show", EDGE.edge_id, "--registry", "sqlite:///empty/edges.db"), 2, "there are no edges in"),
+        (("vault", "ls", "--lake", "nowhere"), 2, "there is no lake at nowhere"),
+        (("vault", "init", "--days", "1", "--lake", "nowhere"), 2, "there is no lake at nowhere"),
+        (("vault", "init", "--days", "2", "--peek-days", "2"), 2, "expected 0 to 1"),
+        (("vault", "init", "--days", "1", "--symbol", "XRPUSDT"), 2, "nothing that matches"),
+        (("vault", "peek", EDGE.edge_id), 2, "edgesmith vault init"),
+        (("vault", "open", "edge_zz"), 2, "unknown edge 'edge_zz'"),
+        (("vault", "open", EDGE.edge_id, "--regimes", "model.json"), 2, "fit a regime model"),
+        (("vault", "close", "--reason", " "), 2, "--reason was empty"),
+        (("trials", "--run", "run_zz"), 2, "run_zz"),
+        (("trials", "--symbol", "XRPUSDT", "--market", "usdm"), 2, "XRPUSDT"),
         (("vault", "open", EDGE.edge_id), 2, "edgesmith vault init"),
         (("vault", "init", "--days", "0"), 2, "at least 1"),
         (("vault", "close", "--reason", "x"), 2, "no generation"),

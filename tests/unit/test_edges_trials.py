@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
+import signal
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,8 @@ import pytest
 from edgesmith.canonical import canonical_json, content_hash
 from edgesmith.edges.online import next_level, wealth_left
 from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord
-from edgesmith.errors import CorruptDataError, InputError
+from edgesmith.errors import CorruptDataError, DataError, InputError
+from edgesmith.lake.atomic import write_atomically
 
 
 def filled(path: Path, count: int = 4) -> TrialLedger:
@@ -217,3 +223,70 @@ def test_processes_that_record_at_once_make_one_chain(tmp_path: Path) -> None:
 def test_negative_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be >= 0"):
         TrialLedger(tmp_path / "t").record(kind="discovery", data_fingerprint="a", cells_hash="b", trials=-1)
+
+
+def child(work: Callable[[], None]) -> int:
+    """Run `work` in another process and return its exit code; an assertion that fails there is 1."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 300])
+def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "trials.jsonl"
+    ledger = filled(path, 3)
+    before = path.read_bytes()
+
+    def fill_up() -> None:
+        # A limit on the size of files is the nearest thing to a full disk that a process can do to itself.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, resource.RLIM_INFINITY))
+        with pytest.raises(
+            DataError, match=r"trials\.jsonl could not be written \(File too large\), and the record is not in it"
+        ):
+            ledger.record(kind="discovery", data_fingerprint="new", cells_hash="new", trials=1)
+
+    assert child(fill_up) == 0
+    assert path.read_bytes() == before and ledger.verify() == 3
+    assert ledger.record(kind="discovery", data_fingerprint="new", cells_hash="new", trials=1).sequence == 3
+
+
+def test_a_head_that_could_not_be_written_lags_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = filled(tmp_path / "trials.jsonl", 3)
+
+    calls: list[Path] = []
+
+    def full(path: Path, write: Callable[[Path], None]) -> None:
+        # The head before the record can be written, the one after it cannot, nor any later.
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, write)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edgesmith.edges.chain.write_atomically", full)
+        assert ledger.record(kind="discovery", data_fingerprint="new", cells_hash="new", trials=1).sequence == 3
+        with pytest.raises(DataError, match="No space left on device"):
+            ledger.record(kind="discovery", data_fingerprint="newer", cells_hash="newer", trials=1)
+    assert ledger.verify() == 4
+    assert ledger.record(kind="discovery", data_fingerprint="newer", cells_hash="newer", trials=1).sequence == 4
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    ledger = TrialLedger(tmp_path / "file" / "trials.jsonl")
+    with pytest.raises(DataError, match=r"cannot be written \(File exists\).*or choose another"):
+        ledger.record(kind="discovery", data_fingerprint="a", cells_hash="b", trials=1)
+    assert ledger.records() == ()
+    (tmp_path / "folder" / "trials.jsonl").mkdir(parents=True)
+    with pytest.raises(DataError, match="cannot be read"):
+        TrialLedger(tmp_path / "folder" / "trials.jsonl").records()

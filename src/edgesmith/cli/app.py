@@ -32,7 +32,7 @@ from edgesmith.cli import (
     world_facts,
     worlds,
 )
-from edgesmith.errors import EdgesmithError
+from edgesmith.errors import DataError, EdgesmithError
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 1
@@ -103,6 +103,12 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"{where}{error.strerror or error}; check that it is there, that you may write to it and that the disk has room")
+        return DataError.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()

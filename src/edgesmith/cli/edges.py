@@ -53,14 +53,15 @@ def ls_command(
         )
         return
     counts = ", ".join(f"{count:,} {name or 'without evidence'}" for name, count in store.counts().items())
-    columns = ("edge", "claim", "net bps", "90 % low", "USD/day low", "n", "stands at")
+    columns = ("edge", "claim", "net bps", "at least", "USD/day", "n", "stands at")
     print_table(
         f"{store.name}: {counts}",
         columns,
         [(one.edge_id, _claim(one), *_numbers(one)) for one in rows],
-        right=("net bps", "90 % low", "USD/day low", "n"),
+        right=("net bps", "at least", "USD/day", "n"),
         whole=("edge", "stands at"),
     )
+    typer.echo("at least, USD/day: the lower end of the 90 % interval, per trade and at the size that earns most")
     if len(rows) == limit:
         typer.echo(f"the first {limit}; --limit and --json show more")
 

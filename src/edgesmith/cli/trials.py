@@ -61,16 +61,21 @@ def trials_command(
     if not account.looks:
         typer.echo(f"nobody has looked at {'this data' if data is not None else 'any data'} yet, says {runs / LEDGER_NAME}")
         return
-    columns = ("#", "kind", "data", "cells", "level", "p", "found")
+    columns = ("#", "kind", "data", "cells", "level", "p", "found", "e-value", "e-BH")
     title = (
         f"{runs / LEDGER_NAME}: {account.trials_total:,} cells in {len(account.looks):,} look{'s' * (len(account.looks) != 1)}"
     )
-    print_table(title, columns, [_row(one) for one in account.looks], right=("#", "cells", "level", "p"), whole=("kind",))
+    print_table(
+        title, columns, [_row(one) for one in account.looks], right=("#", "cells", "level", "p", "e-value"), whole=("kind",)
+    )
     typer.echo(
         f"the next look at {'this data' if data is not None else 'data that all of these saw'} gets level "
         f"{account.level_next:.5f}; alpha wealth left: {account.wealth_left:.5f}"
     )
-    typer.echo("found: p is within its level (LORD++); 'e-BH': it stands under any dependence too; '-': not settled")
+    typer.echo(
+        "found: p is within its level (LORD++); e-BH: what stands however the runs depend on each other; -: not settled, which "
+        "counts as nothing found"
+    )
     if head is not None:
         typer.echo(f"{head.sequence + 1:,} records, all hashes right; the last is {head.record_hash}")
 
@@ -95,10 +100,18 @@ def _data_of(run: str, runs: Path, ledger: TrialLedger) -> tuple[DataUse, ...] |
 
 
 def _row(one: Look) -> tuple[object, ...]:
+    from edgesmith.edges.online import e_value
+
     record = one.record
-    outcome = "-" if one.p is None else ("yes, e-BH" if one.stands_e_bh else "yes") if one.found else "no"
     level = "-" if record.level is None else f"{record.level:.5f}"
-    return record.sequence + 1, record.kind, _data_words(record.data), f"{record.trials:,}", level, number(one.p, 4), outcome
+    looked = (record.sequence + 1, record.kind, _data_words(record.data), f"{record.trials:,}", level)
+    if one.p is None:
+        return (*looked, "-", "-", "-", "-")
+    return (*looked, number(one.p, 5), _yes(one.found), number(e_value(one.p), 1), _yes(one.stands_e_bh))
+
+
+def _yes(said: bool) -> str:
+    return "yes" if said else "no"
 
 
 def _data_words(data: tuple[DataUse, ...] | None) -> str:

@@ -11,6 +11,7 @@ from edgesmith.cli.edges import open_registry
 from edgesmith.cli.output import Advance, number, print_json, print_table, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, DEFAULT_RUNS, JsonOption, LakeOption, RegistryOption, RunsOption
 from edgesmith.domain.units import format_ns
+from edgesmith.errors import InputError
 
 if TYPE_CHECKING:
     from edgesmith.edges.frozen_evaluator import FrozenEvaluator
@@ -106,6 +107,8 @@ def ls_command(lake: LakeOption = DEFAULT_LAKE, runs: RunsOption = DEFAULT_RUNS,
     """Check the vault's ledger and list generations and openings."""
     from edgesmith.edges.vault_records import OPENINGS_MAX, opening_alpha
 
+    if not lake.is_dir():
+        raise InputError(f"there is no lake at {lake}; name yours with --lake")
     vault = _vault(lake, runs)
     state, head = vault.state(), vault.head()
     if as_json:

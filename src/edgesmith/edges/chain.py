@@ -10,14 +10,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from edgesmith.canonical import canonical_json, content_hash
-from edgesmith.errors import CorruptDataError
+from edgesmith.errors import CorruptDataError, DataError
 from edgesmith.lake.atomic import write_atomically
 
 GENESIS = "0" * 64
@@ -54,8 +55,16 @@ class Chain(Generic[R]):
     @contextmanager
     def appending(self) -> Iterator[Appender[R]]:
         """Hold the chain against other writers and yield what appends to it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a+b") as file:
+        with ExitStack() as held:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # Unbuffered: what could not be written must not be written later.
+                file = held.enter_context(open(self.path, "a+b", buffering=0))
+            except OSError as error:
+                raise DataError(
+                    f"{self.path} cannot be written ({error.strerror}), so nothing can be recorded in it; make its folder "
+                    "writable, or choose another"
+                ) from None
             fcntl.flock(file, fcntl.LOCK_EX)
             content = _whole(file)
             bodies = self._checked(content)
@@ -65,13 +74,18 @@ class Chain(Generic[R]):
             yield Appender(file, self._decode, self._write_head, bodies, records)
 
     def _read_bodies(self) -> list[Body]:
-        if not self.path.exists():
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                return self._checked(_whole(file))
+        except (FileNotFoundError, NotADirectoryError):
             if self._head_path.exists():
-                raise CorruptDataError(f"{self.path} is missing but {self._head_path.name} is there; restore it from a backup")
+                raise CorruptDataError(
+                    f"{self.path} is missing but {self._head_path.name} is there; restore it from a backup"
+                ) from None
             return []
-        with open(self.path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            return self._checked(_whole(file))
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror}); make it readable") from None
 
     def _checked(self, content: bytes) -> list[Body]:
         bodies = _verified(content, self.path)
@@ -114,7 +128,7 @@ class Appender(Generic[R]):
 
     def __init__(
         self,
-        file: BinaryIO,
+        file: FileIO,
         decode: Callable[[Body], R],
         write_head: Callable[[Head], None],
         bodies: list[Body],
@@ -128,6 +142,14 @@ class Appender(Generic[R]):
 
     def append(self, **fields: Any) -> R:
         """Add a record that says `fields` and return it; it is on disk when this returns."""
+        try:
+            return self._appended(fields)
+        except OSError as error:
+            raise DataError(
+                f"{self._file.name} could not be written ({error.strerror}), and the record is not in it; make room and try again"
+            ) from None
+
+    def _appended(self, fields: dict[str, Any]) -> R:
         if self._bodies:
             # The head may lag by one after a crash, never by two.
             self._write_head(_head_of(self._bodies))
@@ -135,20 +157,32 @@ class Appender(Generic[R]):
         plain: Body = {"sequence": len(self._bodies), "previous": previous, **msgspec.to_builtins(fields)}
         body = {**plain, "record_hash": content_hash(plain)}
         record = self._decode(body)
-        self._file.write(canonical_json(body) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._write_line(canonical_json(body) + b"\n")
         self._bodies.append(body)
         self.records.append(record)
-        self._write_head(_head_of(self._bodies))
+        # Should this fail, the record stands all the same: the head may lag by one.
+        with suppress(OSError):
+            self._write_head(_head_of(self._bodies))
         return record
+
+    def _write_line(self, line: bytes) -> None:
+        before = self._file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())
+        except OSError:
+            # A disk that is full takes half a line.
+            self._file.truncate(before)
+            raise
 
 
 def _head_of(bodies: list[Body]) -> Head:
     return Head(len(bodies) - 1, bodies[-1]["record_hash"])
 
 
-def _whole(file: BinaryIO) -> bytes:
+def _whole(file: FileIO) -> bytes:
     file.seek(0)
     content = file.read()
     return content[: content.rfind(b"\n") + 1]

@@ -226,7 +226,11 @@ class EdgeRegistry:
     def _unknown(self, edge_id: str) -> InputError:
         with self._connected() as connection:
             some = connection.scalars(select(EDGES.c.edge_id).order_by(EDGES.c.edge_id).limit(5)).all()
-        return UnknownNameError("edge", edge_id, [*some, "... (`edgesmith edges ls`)"] if some else [])
+        if not some:
+            return InputError(
+                f"edge was '{edge_id}', but there are no edges in {self.name} yet; find some with `edgesmith discover`"
+            )
+        return UnknownNameError("edge", edge_id, [*some, "... (`edgesmith edges ls`)"])
 
 
 def _listing(verdict: str | None, symbol: str | None, limit: int | None, text: str | None, found_by: str | None) -> Select[Any]:
@@ -334,7 +338,12 @@ def _checked_url(text: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"no registry can be made at {url.database} ({error.strerror}); name another place with --registry"
+            ) from None
         engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S})
         event.listen(engine, "connect", _set_up_sqlite)
         return engine
