@@ -34,6 +34,7 @@ WORKS: dict[str, tuple[str, str, str]] = {
     "edges_list": ("bench_edges", "rows", "TITLE"),
     "analysis": ("bench_analysis", "rows", "TITLE"),
     "discovery": ("bench_discovery", "rows", "TITLE"),
+    "discovery_memory": ("bench_long", "rows", "TITLE"),
 }
 QUICK_EVENTS, QUICK_REPEATS = 100_000, 1
 BENCHMARKS = Path(__file__).resolve().parent
