@@ -160,8 +160,6 @@ def test_a_spot_market_cannot_be_sold_short(partitions: list[Partition], monkeyp
 
 
 def test_what_cannot_be_replayed_is_refused(panel: CodedPanel, partitions: list[Partition]) -> None:
-    with pytest.raises(InputError, match="only takers are replayed"):
-        frozen_replay(partitions, edge(1, 0.93, None, entry="maker_touch"), block_ns=60 * S, seed=1)
     with pytest.raises(InputError, match="of which no data was given"):
         frozen_replay(partitions, edge(1, 0.93, None, symbol="OTHERUSDT"), block_ns=60 * S, seed=1)
     with pytest.raises(InputError, match="other fees"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesmith.domain.instruments import ContractKind, Instrument
-from edgesmith.edges.validation.frozen import Frozen, Trades, _crosses_gap, _quoted_in_dollars, _unit_value
+from edgesmith.edges.validation.frozen import Frozen, Trades, crosses_gap, _quoted_in_dollars, _unit_value
 from edgesmith.evaluation.impact import capacity
 from edgesmith.evaluation.intervals import Interval
 
@@ -46,5 +46,5 @@ def test_a_trade_over_lost_data_is_told_from_one_beside_it() -> None:
     decided = np.array([0, 0, 200, 150, 499, 500, 600, 300])
     left = np.array([100, 101, 300, 160, 501, 510, 800, 950])
     brute = [any(begin < after and end > before for before, after in gaps) for begin, end in zip(decided, left, strict=True)]
-    assert _crosses_gap(decided, left, gaps).tolist() == brute == [False, True, False, True, True, False, True, True]
-    assert not _crosses_gap(decided, left, np.empty((0, 2), np.int64)).any()
+    assert crosses_gap(decided, left, gaps).tolist() == brute == [False, True, False, True, True, False, True, True]
+    assert not crosses_gap(decided, left, np.empty((0, 2), np.int64)).any()

@@ -72,22 +72,24 @@ class ImpactMeter:
 
     def feed(self, events: NDArray[Any]) -> None:
         """Take a batch of events in receive order; a second cut by the end of a batch is two."""
-        mine = events[events["instrument"] == self._instrument]
-        quotes, trades = mine[mine["kind"] == KIND_BBO], mine[mine["kind"] == KIND_TRADE]
+        mine = events["instrument"] == self._instrument
+        quotes, trades = np.flatnonzero(mine & (events["kind"] == KIND_BBO)), mine & (events["kind"] == KIND_TRADE)
         if not len(quotes):
             return
-        step = quotes["ts_recv"] // STEP_NS
+        step = events["ts_recv"][quotes] // STEP_NS
         closes = np.flatnonzero(np.diff(step, append=step[-1] + 1))
         seconds = step[closes]
-        mids = (quotes["bid_price"][closes] + quotes["ask_price"][closes]) / 2.0
+        mids = (events["bid_price"][quotes[closes]] + events["ask_price"][quotes[closes]]) / 2.0
         before = np.r_[self.last_mid, mids[:-1]]
         self.last_mid = float(mids[-1])
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = (mids / before - 1.0) / BPS
-        place = np.searchsorted(seconds, trades["ts_recv"] // STEP_NS)
+        traded = events["ts_recv"][trades] // STEP_NS
+        place = np.searchsorted(seconds, traded)
         inside = place < len(seconds)
-        inside[inside] &= seconds[place[inside]] == (trades["ts_recv"] // STEP_NS)[inside]
-        volume = np.bincount(place[inside], (trades["side"] * trades["qty"])[inside], len(seconds))
+        inside[inside] &= seconds[place[inside]] == traded[inside]
+        signed = events["side"][trades] * events["qty"][trades]
+        volume = np.bincount(place[inside], signed[inside], len(seconds))
         known = np.isfinite(moved)
         for block in np.unique(seconds[known] * STEP_NS // self._block_ns):
             chosen = known & (seconds * STEP_NS // self._block_ns == block)

@@ -1,64 +1,59 @@
 """Frozen replay: the edge as it is written, traded through the real engine on data that discovery never touched.
 
 Every trade is an onset of the trigger, one position at a time, filled by the simulated venue at the latency of the spec with its
-fees, at the smallest quantity. Features are warmed up on what came before the span. A trade during which data was lost counts no
-more than a label there, and a position still open at the end is no trade. The promise of an edge is the lower end of this
-estimate, never what discovery saw.
+fees, at the smallest quantity, and with the funding that falls due while it is held. Features are warmed up on what came before
+the span. A trade during which data was lost counts no more than a label there, and a position still open at the end is no trade.
+The promise of an edge is the lower end of this estimate, never what discovery saw.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from edgesmith.domain.events import FLAG_AFTER_GAP, KIND_BBO
 from edgesmith.domain.instruments import ContractKind, Instrument
 from edgesmith.domain.units import BPS, NS_PER_DAY
 from edgesmith.edges.edge import EdgeSpec
-from edgesmith.edges.validation.trigger_strategy import TriggerConfig, TriggerStrategy
+from edgesmith.edges.validation.maker_strategy import busy_ns
+from edgesmith.edges.validation.replays import Progress, Record, Task, replay_edges
 from edgesmith.errors import InputError
-from edgesmith.evaluation.coded import WARMUP_NS
-from edgesmith.evaluation.impact import Capacity, DisplayedSize, ImpactMeter, capacity, kept_bps
+from edgesmith.evaluation.impact import Capacity, capacity, kept_bps
 from edgesmith.evaluation.intervals import Interval, mean_interval
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.replay import Replay
-from edgesmith.trading.backtest import Progress, backtest, instruments_of
-from edgesmith.trading.engine import EngineConfig
-from edgesmith.trading.execution import ExecutionConfig
-from edgesmith.trading.risk import RiskConfig
-from edgesmith.trading.trace import TraceLevel
+from edgesmith.trading.backtest import instruments_of
 
 Floats = NDArray[np.float64]
 
-EQUITY = 10_000_000.0
 # Quote currencies of which one is a dollar, near enough for a ranking.
 DOLLARS = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "DAI"})
 
 
 class Trades(NamedTuple):
-    """Round trips in order: instant of the entry (ns), move to the side of the edge and fees, both bps of the entry price.
+    """Round trips in order: instant of the entry (ns), move to the side of the edge, fees, funding; bps of the entry price.
 
-    The move is between the prices that were paid, so both half spreads are already taken off it.
+    The move is between the prices that were paid, so both half spreads are already taken off it. Funding that was received is
+    negative.
     """
 
     ts_ns: NDArray[np.int64]
     gross_bps: Floats
     fees_bps: Floats
+    funding_bps: Floats | float = 0.0
 
     @property
     def net_bps(self) -> Floats:
         """Return what each trade kept."""
-        return self.gross_bps - self.fees_bps
+        return self.gross_bps - self.fees_bps - self.funding_bps
 
     def only(self, chosen: NDArray[np.bool_]) -> Trades:
         """Return those of `chosen`."""
-        return Trades(self.ts_ns[chosen], self.gross_bps[chosen], self.fees_bps[chosen])
+        funding = np.broadcast_to(self.funding_bps, self.gross_bps.shape)[chosen]
+        return Trades(self.ts_ns[chosen], self.gross_bps[chosen], self.fees_bps[chosen], funding)
 
 
 class Frozen(NamedTuple):
@@ -66,7 +61,8 @@ class Frozen(NamedTuple):
 
     `hit_ratio` is counted; `spread_bps` is what both half spreads took of a trade on average; `days` are (day number since the
     epoch, trades, mean net bps). `slope_bps` and `shown_qty` are what the capacity follows from, `unit_usd` is what one unit of
-    quantity is worth, None where the quote currency is no dollar.
+    quantity is worth, None where the quote currency is no dollar. `funding_bps` is what a trade paid on average, None where a
+    perpetual's funding was not among the data.
     """
 
     trades: Trades
@@ -81,6 +77,7 @@ class Frozen(NamedTuple):
     slope_bps: Interval
     shown_qty: float
     unit_usd: float | None
+    funding_bps: float | None = None
 
     def usd_per_day(self, net_bps: float, usd_max: float) -> float | None:
         """Return what a net result of `net_bps` at the smallest size earns a day at the size that earns most, up to `usd_max`.
@@ -94,22 +91,16 @@ class Frozen(NamedTuple):
         return kept_bps(net_bps, self.slope_bps, qty) * BPS * qty * self.unit_usd * self.trades_per_day + 0.0
 
 
-class _Market(NamedTuple):
-    # What a replay needs to know of the market besides its own trades; `gaps` are (last quote before, first after).
-    slope_bps: Interval
-    shown_qty: float
-    span_ns: int
-    price: float
-    gaps: NDArray[np.int64]
-
-
 def why_not_replayed(spec: EdgeSpec, instrument: Instrument) -> str | None:
     """Return why `spec` cannot be traded by a replay; None when it can."""
-    if spec.entry != "taker":
-        return "enters as a maker, and only takers are replayed"
     if spec.side < 0 and instrument.kind is ContractKind.SPOT:
         return f"sells {spec.instrument} short, and a spot market sells only what is held"
     return None
+
+
+def cautious(spec: EdgeSpec) -> EdgeSpec:
+    """Return the edge a verdict may rest on: a maker is filled behind the whole queue, never when first touched."""
+    return replace(spec, entry="maker_queue") if spec.entry == "maker_touch" else spec
 
 
 def frozen_replay(
@@ -126,27 +117,48 @@ def frozen_replay(
     """Trade `spec` on its symbol's `partitions`; `latency_ns` overrules the spec's, blocks of `block_ns` give the interval.
 
     Where the spec has a leader, its partitions must be among them: it is looked at and never traded. What lies in `partitions`
-    up to `WARMUP_NS` before `start_ns` only warms up the features.
+    up to `WARMUP_NS` before `start_ns` only warms up the features. An edge entered as `maker_touch` is replayed as it says, which
+    is more than a venue gives; `cautious` makes a `maker_queue` of it.
     """
+    task = Task(spec, spec.latency_ns if latency_ns is None else latency_ns, block_ns)
+    (found,) = frozen_replays(partitions, [task], seed=seed, start_ns=start_ns, end_ns=end_ns, progress=progress)
+    return found
+
+
+def frozen_replays(
+    partitions: Sequence[Partition],
+    tasks: Sequence[Task],
+    *,
+    seed: int,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    progress: Progress | None = None,
+) -> list[Frozen]:
+    """Return what `frozen_replay` returns for each task, from one reading of the data."""
+    for spec in {task.spec.edge_id: task.spec for task in tasks}.values():
+        _refuse(partitions, spec)
+    records = replay_edges(partitions, tasks, start_ns=start_ns, end_ns=end_ns, progress=progress)
+    return [_frozen(task, record, seed) for task, record in zip(tasks, records, strict=True)]
+
+
+def _refuse(partitions: Sequence[Partition], spec: EdgeSpec) -> None:
     used = [one for one in partitions if (one.key.venue, one.key.symbol) == (spec.venue, spec.symbol.upper())]
     if not used:
         raise InputError(f"edge {spec.edge_id} trades {spec.instrument}, of which no data was given; choose days with it")
-    replay = Replay(used, start_ns=start_ns, end_ns=end_ns)
-    instrument = instruments_of(used, replay.instruments)[0]
-    if reason := why_not_replayed(spec, instrument):
+    if reason := why_not_replayed(spec, instruments_of(used, Replay(used).instruments)[0]):
         raise InputError(f"edge {spec.edge_id} {reason}")
-    market = _market(replay, spec, block_ns, seed)
-    chosen_ns = spec.latency_ns if latency_ns is None else latency_ns
-    trades, spread_bps = _trades(
-        used + _led_by(partitions, spec), spec, instrument, chosen_ns, market.gaps, start_ns, end_ns, progress
-    )
-    net, days = _interval(trades, block_ns, seed), _by_day(trades)
+
+
+def _frozen(task: Task, record: Record, seed: int) -> Frozen:
+    market, instrument, trades = record.market, record.instrument, trades_of(task, record)
+    net, days = _interval(trades, task.block_ns, seed), _by_day(trades)
     count = len(trades.ts_ns)
+    owes = instrument.kind is not ContractKind.SPOT
     return Frozen(
         trades=trades,
         net_bps=net,
         hit_ratio=float((trades.net_bps > 0).mean()) if count else float("nan"),
-        spread_bps=spread_bps,
+        spread_bps=record.spread_bps,
         trades_per_day=count * NS_PER_DAY / market.span_ns if market.span_ns else 0.0,
         days=days,
         positive_days_ratio=float(np.mean([mean > 0 for _, _, mean in days])) if days else float("nan"),
@@ -155,16 +167,27 @@ def frozen_replay(
         slope_bps=market.slope_bps,
         shown_qty=market.shown_qty,
         unit_usd=_unit_value(instrument, market.price) if _quoted_in_dollars(instrument) else None,
+        funding_bps=None if owes and not record.knows_funding else float(np.mean(trades.funding_bps)) if count else 0.0,
     )
 
 
-def _led_by(partitions: Sequence[Partition], spec: EdgeSpec) -> list[Partition]:
-    if spec.trigger.leader is None:
-        return []
-    found = [one for one in partitions if (one.key.venue, one.key.symbol) == (spec.venue, spec.trigger.leader.upper())]
-    if not found:
-        raise InputError(f"edge {spec.edge_id} follows {spec.trigger.leader}, of which no data was given; choose days with it")
-    return found
+def kept(task: Task, record: Record) -> NDArray[np.bool_]:
+    """Tell which entries count: those that ran their course before the data ended, over no lost data.
+
+    A maker's entry counts or not for the whole time its onset keeps the market, so that it does not depend on the fill.
+    """
+    ends_ns, whole = record.left_ns, record.left_ns > 0
+    if task.spec.entry != "taker":
+        ends_ns, whole = record.decided_ns + busy_ns(task.spec.horizon_ns, task.latency_ns), np.isfinite(record.mid_out)
+    return whole & ~crosses_gap(record.decided_ns, ends_ns, record.market.gaps)
+
+
+def trades_of(task: Task, record: Record) -> Trades:
+    """Return the round trips among the entries that count."""
+    spec, traded = task.spec, kept(task, record) & (record.left_ns > 0)
+    gross = spec.side * (record.leave[traded] / record.entry[traded] - 1.0) / BPS
+    fees = np.full(len(gross), spec.fee_in_bps + spec.fee_out_bps)
+    return Trades(record.entered_ns[traded], gross, fees, record.funding_bps[traded])
 
 
 def _unit_value(instrument: Instrument, price: float) -> float:
@@ -177,70 +200,11 @@ def _quoted_in_dollars(instrument: Instrument) -> bool:
     return instrument.kind is ContractKind.INVERSE or instrument.settle in DOLLARS
 
 
-def _trades(
-    partitions: Sequence[Partition],
-    spec: EdgeSpec,
-    instrument: Instrument,
-    latency_ns: int,
-    gaps: NDArray[np.int64],
-    start_ns: int | None,
-    end_ns: int | None,
-    progress: Progress | None,
-) -> tuple[Trades, float]:
-    execution = ExecutionConfig(
-        entry_latency_ns=latency_ns,
-        response_latency_ns=0,
-        jitter_ratio=0.0,
-        taker_fee_ratio=0.0,
-        maker_fee_ratio=0.0,
-    )
-    # Fees of the spec are taken off below: way in and way out may cost differently.
-    config = EngineConfig(execution=execution, risk=RiskConfig(enabled=False), equity_start=EQUITY, seed=0, trace=TraceLevel.OFF)
-    names = sorted({(one.key.venue, one.key.symbol) for one in partitions})
-    place = names.index((spec.venue, spec.symbol.upper()))
-    strategy = TriggerStrategy(TriggerConfig(spec=spec, qty=instrument.lot, begin_ns=start_ns or 0, place=place))
-    warm_ns = None if start_ns is None else start_ns - WARMUP_NS
-    with tempfile.TemporaryDirectory(prefix="edgesmith-frozen-") as folder:
-        result = backtest(
-            partitions, strategy, config, runs_root=Path(folder), start_ns=warm_ns, end_ns=end_ns, progress=progress
-        )
-        assert result.folder is not None
-        fills = pq.read_table(result.folder / "fills.parquet", columns=["ts_known", "side", "price"])
-    metrics = result.manifest["metrics"]
-    turnover = metrics["turnover_notional"]
-    price, known = fills["price"].to_numpy(), fills["ts_known"].to_numpy()
-    # Smallest orders fill whole: entry and exit alternate; a position still open at the end is no trade.
-    entered, left = known[: len(price) // 2 * 2 : 2], known[1::2]
-    entry, leave = price[: len(price) // 2 * 2 : 2], price[1::2]
-    kept = ~_crosses_gap(entered - latency_ns, left, gaps)
-    gross = spec.side * (leave[kept] / entry[kept] - 1.0) / BPS
-    fees = np.full(len(gross), spec.fee_in_bps + spec.fee_out_bps)
-    return Trades(entered[kept], gross, fees), 2.0 * metrics["spread_cost"] / turnover / BPS if turnover else 0.0
-
-
-def _crosses_gap(decided_ns: NDArray[np.int64], left_ns: NDArray[np.int64], gaps: NDArray[np.int64]) -> NDArray[np.bool_]:
-    # A gap ends after the decision and begins before the way out; gaps are in order and do not overlap.
+def crosses_gap(decided_ns: NDArray[np.int64], left_ns: NDArray[np.int64], gaps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which spans meet lost data; `gaps` (rows, 2) are in order and do not overlap."""
+    # A gap ends after the decision and begins before the way out.
     first = np.searchsorted(gaps[:, 1], decided_ns, "right")
     return first < np.searchsorted(gaps[:, 0], left_ns, "left")
-
-
-def _market(replay: Replay, spec: EdgeSpec, block_ns: int, seed: int) -> _Market:
-    meter, shown = ImpactMeter(0, block_ns), DisplayedSize(0, spec.side)
-    first_ns = last_ns = quoted_ns = 0
-    gaps = [np.empty((0, 2), np.int64)]
-    for events in replay.batches():
-        meter.feed(events)
-        shown.feed(events)
-        first_ns = first_ns or int(events["ts_recv"][0])
-        last_ns = int(events["ts_recv"][-1])
-        quotes = events[events["kind"] == KIND_BBO]
-        if len(quotes):
-            after = quotes["ts_recv"].astype(np.int64)
-            before = np.r_[quoted_ns or after[0], after[:-1]]
-            lost = (after - before > spec.gap_ns) | ((quotes["flags"] & FLAG_AFTER_GAP) != 0)
-            gaps.append(np.stack([before[lost], after[lost]], axis=1))
-            quoted_ns = int(after[-1])
-    return _Market(meter.slope_bps(seed), shown.median, last_ns - first_ns, meter.last_mid, np.concatenate(gaps))
 
 
 def _interval(trades: Trades, block_ns: int, seed: int) -> Interval:
