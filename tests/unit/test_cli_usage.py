@@ -28,6 +28,13 @@ def test_usage_errors_are_one_line(words: list[str], said: str, command: str, ca
     assert said in shown and command in shown
 
 
+@pytest.mark.parametrize("words", [[], ["lake"], ["edges"]])
+def test_no_command_at_all_is_answered_by_the_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    shown = capsys.readouterr()
+    assert "Usage: edgesmith" in shown.out and shown.err == ""
+
+
 def test_no_command_has_an_option_twice() -> None:
     def walk(command: Any, words: tuple[str, ...]) -> None:
         said = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]

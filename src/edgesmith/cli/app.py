@@ -96,7 +96,9 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except TyperException as error:
-        _say(f"{_plain(error)}; `edgesmith {' '.join(_command_of(words))} --help` shows what there is".replace("  ", " "))
+        # Without a message the help was asked for by giving no command, and has been printed.
+        if said := _plain(error):
+            _say(f"{said}; `edgesmith {' '.join(_command_of(words))} --help` shows what there is".replace("  ", " "))
         return USAGE_ERROR
     except (KeyboardInterrupt, typer.Abort):
         _say("stopped; nothing was left half-written")

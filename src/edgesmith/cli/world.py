@@ -75,6 +75,8 @@ def write_world(world: World, root: Path, *, workers: int | None = None, progres
     `workers` threads (one a core by default) simulate hours; their number does not change the files. `progress` is told of hours.
     """
     for member in world.members:
+        # Made now, so that a seed or a rate that cannot be is refused before anything is written.
+        assert member.market
         _check_held(member, root)
     truths: list[TruthRecord] = []
     partitions: list[PartitionMeta] = []
