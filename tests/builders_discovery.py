@@ -23,6 +23,7 @@ from edgesmith.evaluation.sums import BlockSums, SingleCells, add_rows, reserve
 START_NS = 1_723_075_200_000_000_000
 HORIZON_ROWS = 10
 GROUP = ColumnGroup(300 * NS_PER_S, NS_PER_S, ((0, HORIZON_ROWS * NS_PER_S),))
+DECILES = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 WORLD_FEATURES = ("momentum", "persistent", "quick", "volatility", "volatility_ratio")
 
 
@@ -59,7 +60,7 @@ def null_world(seed: int, rows: int = 48_000, drift_bps: float = 0.0) -> World:
 def sums_of(world: World, *, edges_ratio: float = 0.2) -> tuple[tuple[FeatureBins, ...], BlockSums, np.ndarray]:
     """Return bins from the leading part, the block sums of the rest, and the codes (rows, features) of all rows."""
     split = int(edges_ratio * len(world.features))
-    bins = tuple(fit_bins(name, world.features[:split, f]) for f, name in enumerate(WORLD_FEATURES))
+    bins = tuple(fit_bins(name, world.features[:split, f], DECILES) for f, name in enumerate(WORLD_FEATURES))
     codes = codes_of(world.features, bins)
     keys = (START_NS + np.arange(split, len(codes), dtype=np.int64) * NS_PER_S) // GROUP.block_ns
     cells = SingleCells(bins)

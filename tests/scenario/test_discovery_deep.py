@@ -83,7 +83,8 @@ def test_every_pair_is_a_trial_whatever_was_tested(found: DiscoveryResult, tmp_p
     pairs = 3 * 21 * 21
     singles = sum(len(one.cuts) + 2 for one in found.bins)
     assert [depth.trials for depth in found.depths] == [singles, pairs]
-    assert found.trials == singles + pairs == sum(found.counts.values())
+    assert singles + pairs == sum(found.counts.values()) - len(found.refined)
+    assert found.trials == singles + pairs + found.refinement.trials
     assert found.depths[1].tested <= CONFIG.beam < found.depths[1].triggers
     ledger = TrialLedger(tmp_path / "trials.jsonl")
     assert search(interaction_tape(1, minutes=30), ledger=ledger).trials == ledger.trials_total()
@@ -98,7 +99,7 @@ def test_noise_has_no_interactions() -> None:
 def test_candidates_become_edges_with_the_bounds_they_were_found_with(found: DiscoveryResult) -> None:
     origin = Origin({"book": "book()", "flow": "flow()"}, "f" * 16, "c" * 64)
     edges = candidates(found, origin)
-    cells = {cell.text: cell for cell in found.cells if cell.verdict is Verdict.CANDIDATE}
+    cells = {cell.text: cell for cell in found.candidates}
     assert len(edges) == len(cells) > 0
     for spec, evidence in edges:
         assert {bound.feature for bound in spec.trigger.bounds} == {"book()", "flow()"}
@@ -113,7 +114,7 @@ def test_regime_and_leader_are_part_of_the_trigger(found: DiscoveryResult) -> No
     cell = next(cell for cell in found.cells if cell.verdict is Verdict.CANDIDATE)
     in_regimes = (cell.bounds[0], CellBound("regime_label", 1, 2, 0.5, None))
     bins = (*found.bins, Bins("regime_label", (0.5, 1.5)))
-    changed = msgspec.structs.replace(found, bins=bins, cells=(msgspec.structs.replace(cell, bounds=in_regimes),))
+    changed = msgspec.structs.replace(found, bins=bins, cells=(msgspec.structs.replace(cell, bounds=in_regimes),), refined=())
     origin = Origin({}, "f" * 16, "c" * 64, "regime_label", "model", "LEADUSDT", frozenset({"book"}))
     ((spec, _),) = candidates(changed, origin)
     assert spec.trigger.regimes == (1, 2) and spec.regimes_hash == "model" and spec.trigger.leader == "LEADUSDT"

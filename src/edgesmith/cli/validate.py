@@ -29,7 +29,7 @@ from edgesmith.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from edgesmith.domain.instruments import Instrument
     from edgesmith.edges.discovery.result import DiscoveryResult
-    from edgesmith.edges.edge import EdgeSpec
+    from edgesmith.edges.edge import EdgeSpec, EntryKind, Exit
     from edgesmith.edges.registry import EdgeRegistry
     from edgesmith.edges.trials import TrialRecord
     from edgesmith.edges.validation.card import EdgeCard
@@ -56,6 +56,14 @@ def validate_command(
     days_min: Annotated[int, typer.Option("--days-min", min=1, help="Days with trades that VALIDATED asks for.")] = 10,
     onsets_min: Annotated[int, typer.Option("--trades-min", min=30, help="Trades that VALIDATED asks for.")] = 200,
     regimes: Annotated[Path | None, typer.Option("--regimes", metavar="MODEL", help="The regime model the search used.")] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option("--entry", metavar="HOW", help="Enter as maker_queue, or maker_touch (judged behind the queue too)."),
+    ] = None,
+    leave: Annotated[
+        str | None,
+        typer.Option("--exit", metavar="HOW", help="Leave by trigger_off too, or stop:UNITS of the horizon's volatility."),
+    ] = None,
     workers: WorkersOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     runs: RunsOption = DEFAULT_RUNS,
@@ -79,6 +87,8 @@ def validate_command(
         last_ns=None if last is None else (last.toordinal() - EPOCH_ORDINAL + 1) * NS_PER_DAY - 1,
         regimes=regimes,
         workers=workers,
+        entry=_entry(entry),
+        leave=_exit(leave),
     )
     cards, folder = run_validation(asked, config)
     if as_json:
@@ -106,6 +116,8 @@ class Asked(NamedTuple):
     regimes: Path | None = None
     workers: int | None = None
     truths: Any = None
+    entry: EntryKind | None = None
+    leave: Exit | None = None
 
 
 def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCard], Path]:
@@ -125,17 +137,21 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
     if not partitions:
         raise InputError(f"lake {asked.lake} has no {result.instrument}, which the search was in; name its lake with --lake")
     (instrument,) = instruments_of(partitions, [(venue, symbol)])
-    specs = _candidates(asked, result, instrument)
+    specs = [_as_asked(spec, asked, instrument) for spec in _candidates(asked, result, instrument)]
     leaders = {spec.trigger.leader for spec in specs if spec.trigger.leader is not None}
     partitions += [one for leader in sorted(leaders) for one in Catalog(asked.lake).partitions(venue, None, leader)]
     program, used_bins = _program(specs, result, asked.regimes)
-    partitions = [one for one in partitions if one.key.stream in _streams(program)]
+    everything = [one for one in partitions if one.key.stream in _streams(program) | _paid_by()]
+    partitions = [one for one in everything if one.key.stream in _streams(program)]
     source = LakeSource(partitions)
     index = instrument_index(source, venue, symbol)
     first_ns, last_ns = _span(asked, result, config, *source.span(index))
     _refuse_seen(asked.registry, specs, result, first_ns, last_ns)
     # What comes before the span warms up the features.
-    partitions = [one for one in partitions if one.meta.ts_recv_max >= first_ns - WARMUP_NS and one.meta.ts_recv_min <= last_ns]
+    partitions, traded = (
+        [one for one in some if one.meta.ts_recv_max >= first_ns - WARMUP_NS and one.meta.ts_recv_min <= last_ns]
+        for some in (partitions, everything)
+    )
     ledger = TrialLedger(asked.runs / LEDGER_NAME)
     look = ledger.record(
         kind=TRIAL_KIND,
@@ -146,12 +162,12 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
     )
     config = _at_level(config, look)
     with progress("validation") as advance:
-        panel = _panel(source, index, program, result, used_bins, (first_ns, last_ns), asked, advance)
+        panel = _panel(source, index, program, specs, result, used_bins, (first_ns, last_ns), asked, advance)
         leaking = _leaking(program, partitions, first_ns, last_ns, len(source.instruments))
         cards = validate(
             specs,
             panel,
-            partitions,
+            traded,
             config,
             trials=look.trials_total or len(specs),
             leaks=lambda spec: tuple(bound.feature for bound in spec.trigger.bounds if bound.feature in leaking),
@@ -160,6 +176,42 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
     ledger.settle(look, min(max(card.findings.p_excess or 1.0, card.findings.p_net or 1.0) for card in cards))
     asked.registry.record([(card.spec, card.evidence(source.fingerprint)) for card in cards])
     return cards, _write(cards, asked, result, config, simulated=any(one.meta.simulated for one in partitions))
+
+
+def _entry(words: str | None) -> EntryKind | None:
+    known: dict[str | None, EntryKind] = {"taker": "taker", "maker_touch": "maker_touch", "maker_queue": "maker_queue"}
+    if words is not None and words not in known:
+        raise InputError(f"entry was '{words}', expected taker, maker_touch or maker_queue")
+    return known.get(words)
+
+
+def _exit(words: str | None) -> Exit | None:
+    from edgesmith.edges.edge import Exit
+
+    if words is None:
+        return None
+    kind, _, units = words.partition(":")
+    if kind in ("time", "trigger_off") and not units:
+        return Exit(kind="time" if kind == "time" else "trigger_off")
+    with suppress(ValueError):
+        if kind == "stop":
+            return Exit(kind="stop", stop_volatility_units=float(units))
+    raise InputError(f"exit was '{words}', expected time, trigger_off or stop:UNITS such as stop:1.5")
+
+
+def _as_asked(spec: EdgeSpec, asked: Asked, instrument: Instrument) -> EdgeSpec:
+    # Another way in or out makes another edge, with a name and evidence of its own.
+    from msgspec.structs import replace
+
+    from edgesmith.edges.validation.maker import as_maker
+
+    if asked.leave is not None:
+        spec = replace(spec, exit=asked.leave)
+    if asked.entry in (None, spec.entry):
+        return spec
+    if asked.entry == "taker":
+        raise InputError(f"{spec.edge_id} enters as a maker at a maker's fee; name the edge of the search that it was made of")
+    return as_maker(spec, asked.entry, instrument)
 
 
 def _folder(run: str, runs: Path) -> Path:
@@ -212,7 +264,9 @@ def _candidates(asked: Asked, result: DiscoveryResult, instrument: Instrument) -
 def _refuse_stranger(spec: EdgeSpec, result: DiscoveryResult) -> None:
     from edgesmith.canonical import short_hash
 
-    ours = (result.instrument, short_hash(result.bins), result.fee_in_bps, result.fee_out_bps, result.config.gap_ns)
+    # What a maker pays on the way in is not what the search assumed.
+    fee_in_bps = result.fee_in_bps if spec.entry == "taker" else spec.fee_in_bps
+    ours = (result.instrument, short_hash(result.bins), fee_in_bps, result.fee_out_bps, result.config.gap_ns)
     if (spec.instrument, spec.bins_hash, spec.fee_in_bps, spec.fee_out_bps, spec.gap_ns) != ours:
         raise InputError(
             f"{spec.edge_id} is not of this search: it is of {spec.instrument} at fees of {spec.fee_in_bps:g} and "
@@ -272,6 +326,13 @@ def _streams(program: Program) -> frozenset[Any]:
     return program.needs | {Stream.BBO, Stream.TRADE}
 
 
+def _paid_by() -> frozenset[Any]:
+    from edgesmith.domain.events import Stream
+
+    # What a replay must hear besides, to pay funding.
+    return frozenset({Stream.MARK_PRICE, Stream.FUNDING})
+
+
 def _span(asked: Asked, result: DiscoveryResult, config: ValidationConfig, data_first: int, data_last: int) -> tuple[int, int]:
     reach_ns = max(result.config.horizons_ns) + max(result.config.latencies_ns) + config.embargo_ns
     first_ns = asked.first_ns if asked.first_ns is not None else max(data_first, result.edges_span.test_last_ns + reach_ns)
@@ -303,17 +364,27 @@ def _panel(
     source: Any,
     index: int,
     program: Program,
+    specs: Sequence[EdgeSpec],
     result: DiscoveryResult,
     names: set[str],
     span: tuple[int, int],
     asked: Asked,
     advance: Any,
 ) -> CodedPanel:
-    from edgesmith.evaluation.bins import FeatureBins
+    from msgspec.structs import replace
+
+    from edgesmith.edges.discovery.config import DEFAULT_LATENCIES_NS
+    from edgesmith.edges.validation.options import bins_with_bounds
     from edgesmith.evaluation.coded import code_panel
 
-    labels = result.config.labels_at(result.fee_in_bps, result.fee_out_bps)
-    bins = [FeatureBins(one.feature, one.cuts) for one in result.bins if one.feature in names]
+    fees = {(spec.fee_in_bps, spec.fee_out_bps) for spec in specs}
+    if len(fees) > 1:
+        raise InputError("some of these edges enter as makers and some as takers, at different fees; validate them apart")
+    labels = result.config.labels_at(*fees.pop())
+    # What acting later costs is asked of every latency, whatever the search looked at.
+    labels = replace(labels, latencies_ns=tuple(sorted({*labels.latencies_ns, *DEFAULT_LATENCIES_NS})))
+    texts = {str(one): one.name for one in program.features}
+    bins = bins_with_bounds([one for one in result.bins if one.feature in names], specs, texts)
     regime = next((name for name in sorted(names) if name.startswith("regime_label")), None)
     return code_panel(
         source,
@@ -408,3 +479,25 @@ def show_cards(cards: Sequence[EdgeCard]) -> None:
         typer.echo(f"{card.spec.edge_id}: {card.spec.sentence}\n  {card.sentence}")
         if card.noticing is not None:
             typer.echo(f"  had it died today: {card.noticing.sentence_of(card.noticing.died)}")
+    _show_makers(ranked)
+
+
+def _show_makers(cards: Sequence[EdgeCard]) -> None:
+    rows = [
+        (
+            card.spec.edge_id if at == 0 else "",
+            ("when touched", "behind the queue")[at],
+            f"{bound.fills:,} of {bound.decisions:,}",
+            number(bound.net_bps),
+            number(bound.net_low_bps),
+            number(bound.decision_bps),
+            number(bound.adverse_bps),
+        )
+        for card in cards
+        if card.maker is not None
+        for at, bound in enumerate((card.maker.touch, card.maker.queue))
+    ]
+    columns = ("edge", "filled", "fills", "net bps a fill", "at least", "a decision", "adverse")
+    if rows:
+        title = "entered as a maker, at a maker's fee: what a venue gives lies between the two bounds"
+        print_table(title, columns, rows, right=columns[2:], whole=columns[:2])

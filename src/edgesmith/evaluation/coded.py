@@ -41,7 +41,7 @@ Column = tuple[int, int]
 
 
 class CodedDay(NamedTuple):
-    """One day: quotes on the dense grid, codes uint8 (features, rows), and codes in the fine bins of the panel where it has any."""
+    """One day: quotes on the dense grid, codes uint8 (features, rows), and those in the fine bins of the panel if it has any."""
 
     grid: GridDay
     codes: NDArray[np.uint8]

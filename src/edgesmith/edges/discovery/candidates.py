@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from edgesmith.canonical import short_hash
-from edgesmith.domain.units import NS_PER_MS
 from edgesmith.edges.discovery.result import Cell, CellBound, DiscoveryResult
+from edgesmith.edges.discovery.tails import USUAL_LATENCY_NS
 from edgesmith.edges.edge import Bound, EdgeEvidence, EdgeSpec, Trigger
-from edgesmith.edges.verdict import Verdict
 from edgesmith.evaluation.bins import MISSING
 from edgesmith.evaluation.labels import COARSE_ABOVE_NS, COARSE_GRID_NS
 
 STAGE = "discovery"
-# An edge is meant to be traded at this reaction time, or at the longest one it survives.
-USUAL_LATENCY_NS = 50 * NS_PER_MS
 
 
 class Origin(NamedTuple):
@@ -34,14 +31,13 @@ def candidates(result: DiscoveryResult, origin: Origin) -> list[tuple[EdgeSpec, 
     """Return the candidates of a search as edges, one for each trigger and side, the surest profit first.
 
     Of all latencies and horizons a trigger pays at, the edge takes the usual latency, or the longest it pays at, and there the
-    horizon with the largest lower bound of profit.
+    horizon with the largest lower bound of profit. Cells that a refined trigger covers are left to it.
     """
     by_trigger: dict[tuple[str, int], list[Cell]] = {}
-    for cell in result.cells:
-        if cell.verdict is Verdict.CANDIDATE and cell.net_low_bps is not None:
-            by_trigger.setdefault((cell.text, cell.side), []).append(cell)
+    for cell in result.candidates:
+        by_trigger.setdefault((cell.text, cell.side), []).append(cell)
     chosen = sorted(
-        (_preferred(cells) for cells in by_trigger.values()), key=lambda cell: (-(cell.net_low_bps or 0.0), cell.text)
+        (_preferred(cells) for cells in by_trigger.values()), key=lambda cell: (-(cell.onset_low_bps or 0.0), cell.text)
     )
     return [_edge(cell, result, origin) for cell in chosen]
 
@@ -50,7 +46,7 @@ def _preferred(cells: Sequence[Cell]) -> Cell:
     latencies = {cell.latency_ns for cell in cells}
     latency = USUAL_LATENCY_NS if USUAL_LATENCY_NS in latencies else max(latencies)
     return max(
-        (cell for cell in cells if cell.latency_ns == latency), key=lambda cell: (cell.net_low_bps or 0.0, -cell.horizon_ns)
+        (cell for cell in cells if cell.latency_ns == latency), key=lambda cell: (cell.onset_low_bps or 0.0, -cell.horizon_ns)
     )
 
 
@@ -109,13 +105,13 @@ def _evidence(spec: EdgeSpec, cell: Cell, result: DiscoveryResult) -> EdgeEviden
         data_fingerprint=result.data_fingerprint,
         first_ns=result.edges_span.first_ns,
         last_ns=result.edges_span.test_last_ns,
-        n=cell.n,
+        n=cell.onsets or 0,
         blocks=cell.blocks,
-        gross_bps=None if cell.gross_bps is None else cell.side * cell.gross_bps,
-        cost_bps=cell.cost_bps,
-        net_bps=cell.net_bps_best_side,
-        net_low_bps=cell.net_low_bps,
-        net_high_bps=cell.net_high_bps,
+        gross_bps=cell.onset_gross_bps,
+        cost_bps=cell.onset_cost_bps,
+        net_bps=cell.onset_net_bps,
+        net_low_bps=cell.onset_low_bps,
+        net_high_bps=cell.onset_high_bps,
         p=cell.p_net_family,
         q=cell.q_value,
         e_value=None,
@@ -127,6 +123,8 @@ def _evidence(spec: EdgeSpec, cell: Cell, result: DiscoveryResult) -> EdgeEviden
             "q_any_dependence": cell.q_value_any,
             "excess_bps": cell.excess_bps,
             "gain_bps": cell.gain_bps,
+            "rows": cell.n,
+            "rows_net_bps": cell.net_bps_best_side,
             "rows_effective": cell.n_eff,
             "mde_bps": cell.mde_bps,
             "trials_of_run": result.trials,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.edges.discovery.config import DiscoveryConfig
-from edgesmith.edges.discovery.judge import Judged, Outcome, bound_of, cell_of, mde_of, net_test, number
+from edgesmith.edges.discovery.judge import Judged, Outcome, bound_of, cell_of, mde_of, number
 from edgesmith.edges.discovery.measure import Floats, GroupMeasures, column_cells, measure
 from edgesmith.edges.discovery.result import Cell, DepthCount
 from edgesmith.edges.discovery.screen import Conjunction, Part, Screened, codes_of, screen_pairs, screen_triples
@@ -166,16 +166,12 @@ def _tested_cells(
     within = simes(p_cell.reshape(-1, count).T)
     triggers = within.min(axis=1)
     p_family = np.where(testable, np.minimum(1.0, within.T.ravel() * looked), np.nan)
-    real = testable & (np.nan_to_num(p_family, nan=1.0) <= alpha)
-    p_net, p_net_family = net_test(measured, tested.sums, cells, everything, real, config, workers)
     columns = len(p_cell) // count
     outcome = Outcome(
         np.where(testable, p_cell, np.nan),
         p_family,
         np.tile(benjamini_hochberg(triggers, looked), columns),
         np.tile(benjamini_yekutieli(triggers, looked), columns),
-        p_net,
-        p_net_family,
         critical,
         alpha,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.decide import decide, sentence
-from edgesmith.edges.discovery.measure import Floats, GroupMeasures, Mask, flip, measure, net_psi
+from edgesmith.edges.discovery.measure import Floats, GroupMeasures, Mask, flip, measure
 from edgesmith.edges.discovery.result import Cell, CellBound
 from edgesmith.evaluation.bins import MISSING, FeatureBins
 from edgesmith.evaluation.labels import SQUARE_UNITS, ColumnGroup, N
@@ -43,8 +43,6 @@ class Outcome(NamedTuple):
     p_family: Floats
     q: Floats
     q_any: Floats
-    p_net: Floats
-    p_net_family: Floats
     critical_t: float
     alpha: float
 
@@ -70,13 +68,16 @@ def judge(
     alpha: float | None = None,
     workers: int | None = 1,
 ) -> Judged:
-    """Test every cell of every column group as one family at `alpha`, the config's by default, and give each its verdict."""
+    """Test every cell of every column group as one family at `alpha`, the config's by default.
+
+    The real ones are REJECT_COST until `profit.judge_profit` has asked whether they pay.
+    """
     places, slots = places_of(bins), SingleCells(bins).slots
     cells = np.array([one.feature * slots + (slots - 1 if one.code == MISSING else one.code) for one in places])
     # Every feature has each row once, so the cells of the first are all rows.
     everything = np.arange(slots)
     measured = [measure(one, group, cells, everything, config) for group, one in zip(groups, sums, strict=True)]
-    outcome = _test(measured, sums, cells, everything, config, config.alpha if alpha is None else alpha, workers)
+    outcome = _test(measured, cells, config, config.alpha if alpha is None else alpha, workers)
     found: list[Cell] = []
     offset = 0
     for group in measured:
@@ -124,9 +125,7 @@ def mde_of(group: GroupMeasures, critical_t: float, config: DiscoveryConfig) -> 
 
 def _test(
     measured: list[GroupMeasures],
-    sums: Sequence[BlockSums],
     cells: NDArray[np.int64],
-    everything: NDArray[np.int64],
     config: DiscoveryConfig,
     alpha: float,
     workers: int | None,
@@ -135,42 +134,19 @@ def _test(
     testable = np.concatenate([one.testable for one in measured])
     widening = np.concatenate([one.widening for one in measured])
     psis = [one.psi if one.testable.all() else one.psi[:, one.testable] for one in measured]
-    excess = flip(groups, psis, widening[testable], config, one_sided=False, workers=workers)
+    excess = flip(groups, psis, widening[testable], config, workers=workers)
     p_cell, p_family = spread(excess.p_cell, testable), spread(excess.p_family, testable)
     # Latencies and horizons are nested in a trigger: Simes within, false discoveries across.
     triggers = simes(np.nan_to_num(p_cell, nan=1.0).reshape(-1, len(cells)).T).min(axis=1)
-    real = testable & (np.nan_to_num(p_family, nan=1.0) <= alpha)
-    p_net, p_net_family = net_test(measured, sums, cells, everything, real, config, workers)
     columns = len(p_cell) // len(cells)
     return Outcome(
         p_cell,
         p_family,
         np.tile(benjamini_hochberg(triggers), columns),
         np.tile(benjamini_yekutieli(triggers), columns),
-        p_net,
-        p_net_family,
         critical_value(excess, alpha),
         alpha,
     )
-
-
-def net_test(
-    measured: Sequence[GroupMeasures],
-    sums: Sequence[BlockSums],
-    cells: NDArray[np.int64],
-    everything: NDArray[np.int64],
-    real: Mask,
-    config: DiscoveryConfig,
-    workers: int | None,
-) -> tuple[Floats, Floats]:
-    """Ask the cells that are real whether they pay; only those share that error rate. Returns p alone and over the family."""
-    psis, offset = [], 0
-    for group, one in zip(measured, sums, strict=True):
-        psis.append(net_psi(one, group, cells, everything, real[offset : offset + len(group.n)]))
-        offset += len(group.n)
-    widening = np.concatenate([group.widening for group in measured])[real]
-    paying = flip([group.group for group in measured], psis, widening, config, one_sided=True, workers=workers)
-    return spread(paying.p_cell, real), spread(paying.p_family, real)
 
 
 def spread(values: Floats, chosen: Mask) -> Floats:
@@ -195,11 +171,11 @@ def cell_of(
     latency_ns, horizon_ns = column
     testable, error = bool(group.testable[index]), group.standard_error[index]
     mde_bps = number(mde[index]) if testable else None
-    p_family, p_paying = float(outcome.p_family[at]), float(outcome.p_net_family[at])
+    p_family = float(outcome.p_family[at])
     net_bps, net_error = float(group.net_bps[index]), float(group.net_error[index])
     side, cost_bps = int(group.side[index]), float(group.cost_bps[index])
     alpha = outcome.alpha
-    verdict = decide(testable=testable, p_family=p_family, p_net=p_paying, net_bps=net_bps, mde_bps=mde_bps, alpha=alpha)
+    verdict = decide(testable=testable, p_family=p_family, mde_bps=mde_bps, alpha=alpha)
     alone = len(bounds) == 1
     return Cell(
         feature=" x ".join(bound.feature for bound in bounds),
@@ -227,8 +203,8 @@ def cell_of(
         p_family=number(p_family),
         q_value=number(outcome.q[at]) if testable else None,
         q_value_any=number(outcome.q_any[at]) if testable else None,
-        p_net=number(outcome.p_net[at]),
-        p_net_family=number(p_paying),
+        p_net=None,
+        p_net_family=None,
         mde_bps=mde_bps,
         verdict=verdict,
         sentence=sentence(
@@ -237,7 +213,6 @@ def cell_of(
             horizon_ns=horizon_ns,
             gross_bps=side * float(group.gross_bps[index]),
             cost_bps=cost_bps,
-            p=p_paying,
             mde_bps=mde_bps,
             blocks=int(group.blocks[index]),
             blocks_effective=float(group.blocks_effective[index]),

@@ -137,31 +137,14 @@ def _centered(net: Influence, n: Floats) -> Floats:
     return net.psi - np.where(np.isfinite(net.mean), net.mean, 0.0) * share
 
 
-def net_psi(
-    sums: BlockSums,
-    measured: GroupMeasures,
-    cells: NDArray[np.int64],
-    everything: NDArray[np.int64],
-    chosen: Mask,
-) -> Floats:
-    """Return the influences of "mean net profit on the cell's own side" of the chosen of (columns x cells)."""
-    found = []
-    for at, one in enumerate(column_cells(sums, measured.group, cells, everything)):
-        part = slice(at * len(cells), (at + 1) * len(cells))
-        mask, side = chosen[part], measured.side[part]
-        found.append(mean_influence(one.n[:, mask], (side * one.gross - one.cost)[:, mask]).psi)
-    return np.concatenate(found, axis=1)
-
-
 def flip(
     groups: Sequence[ColumnGroup],
     psis: Sequence[Floats],
     widening: Floats,
     config: DiscoveryConfig,
     *,
-    one_sided: bool,
     workers: int | None,
 ) -> FlipResult:
     """Sign-flip the influences of all groups as one family."""
     families = [(group.block_ns + group.grid_ns, psi) for group, psi in zip(groups, psis, strict=True)]
-    return sign_flip(families, flips=config.flips, seed=config.seed, one_sided=one_sided, widening=widening, workers=workers)
+    return sign_flip(families, flips=config.flips, seed=config.seed, widening=widening, workers=workers)

@@ -16,9 +16,12 @@ from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.decide import DECIDED
 from edgesmith.edges.discovery.deep import DeepSearch, deep_search, looks_of
 from edgesmith.edges.discovery.judge import Judged, judge, places_of
-from edgesmith.edges.discovery.result import Bins, Cell, DepthCount, DiscoveryResult, EdgesSpan, NeededIC
+from edgesmith.edges.discovery.profit import judge_profit
+from edgesmith.edges.discovery.result import Bins, Cell, DepthCount, DiscoveryResult, EdgesSpan, NeededIC, Refinement
 from edgesmith.edges.discovery.survey import Survey, foretold, survey
+from edgesmith.edges.discovery.tails import tails_looked_at
 from edgesmith.edges.trials import DataUse, TrialLedger, TrialRecord, trial_hash
+from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
@@ -46,10 +49,12 @@ class Workplace(NamedTuple):
 
 
 class PanelSearch(NamedTuple):
-    """What was found in single conditions and in deeper ones, and the level the single ones were judged at."""
+    """What was found in single conditions and in deeper ones, what of it pays, and the level the single ones were judged at."""
 
     singles: Judged
     deep: DeepSearch
+    refined: tuple[Cell, ...]
+    refinement: Refinement
     share: float
 
 
@@ -133,7 +138,7 @@ def search_panel(
     always: Sequence[str] = (),
     workplace: Workplace = Workplace(),  # noqa: B008 - immutable
 ) -> PanelSearch:
-    """Search coded days at `level` over all depths: single conditions, then what lies deeper."""
+    """Search coded days at `level`: single conditions, then what lies deeper, then whether what is real pays."""
     groups = column_groups(panel.labels, panel.last_ns - panel.first_ns)
     sums = panel.block_sums(
         SingleCells(panel.bins), groups, moments=TESTED_MOMENTS, progress=_stage(workplace, "summing single conditions")
@@ -146,7 +151,20 @@ def search_panel(
     # They are most of the memory, and what lies deeper has sums of its own.
     del sums
     deeper = _stage(workplace, "searching deeper")
-    return PanelSearch(singles, deep_search(panel, singles, config, level - share, always, workplace.workers, deeper), share)
+    deep = deep_search(panel, singles, config, level - share, always, workplace.workers, deeper)
+    asked = (*singles.cells, *deep.cells)
+    profit = judge_profit(panel, asked, config, level, workplace.workers, _stage(workplace, "trading what is real"))
+    count = len(singles.cells)
+    paying = sum(cell.verdict is Verdict.CANDIDATE for cell in profit.cells[count:])
+    counts = deep.counts + Counter({Verdict.CANDIDATE: paying})
+    counts[Verdict.REJECT_COST] -= paying
+    return PanelSearch(
+        singles._replace(cells=profit.cells[:count]),
+        deep._replace(cells=profit.cells[count:], counts=counts),
+        profit.refined,
+        profit.refinement,
+        share,
+    )
 
 
 def _in_regimes(bins: FeatureBins, regimes: RegimeModel) -> FeatureBins:
@@ -179,7 +197,7 @@ def _search(
 ) -> DiscoveryResult:
     columns = len(panel.labels.horizons_ns) * len(panel.labels.latencies_ns)
     looks = looks_of(panel, config, always)
-    trials = columns * (len(places_of(panel.bins)) + sum(looks))
+    trials = columns * (len(places_of(panel.bins)) + sum(looks)) + tails_looked_at(panel)
     cells_hash = content_hash([instrument.name, panel.labels, panel.bins, span, _search_space(config, always)])
     identity = trial_hash(TRIAL_KIND, source.fingerprint, cells_hash)
     look: TrialRecord | None = None
@@ -188,17 +206,17 @@ def _search(
             kind=TRIAL_KIND, data_fingerprint=source.fingerprint, cells_hash=cells_hash, trials=trials, data=data
         )
     level = min(config.alpha, look.level) if look is not None and look.level is not None else config.alpha
-    singles, deep, share = search_panel(panel, config, level, always, workplace)
+    found = search_panel(panel, config, level, always, workplace)
     counted = DepthCount(
         depth=1,
         triggers=len(places_of(panel.bins)),
         pruned=0,
-        tested=len({(cell.feature, cell.bin) for cell in singles.cells if cell.p_cell is not None}),
+        tested=len({(cell.feature, cell.bin) for cell in found.singles.cells if cell.p_cell is not None}),
         trials=columns * len(places_of(panel.bins)),
-        alpha=share,
-        critical_t=_finite(singles.critical_t),
+        alpha=found.share,
+        critical_t=_finite(found.singles.critical_t),
     )
-    result = _result(source, instrument, config, panel, span, surveyed, singles, deep, counted, look, level, identity)
+    result = _result(source, instrument, config, panel, span, surveyed, found, counted, look, level, identity)
     if ledger is not None and look is not None:
         ledger.settle(look, _smallest_p(result))
     return result
@@ -222,17 +240,18 @@ def _result(
     panel: CodedPanel,
     span: EdgesSpan,
     surveyed: Survey,
-    singles: Judged,
-    deep: DeepSearch,
+    found: PanelSearch,
     counted: DepthCount,
     look: TrialRecord | None,
     level: float,
     identity: str,
 ) -> DiscoveryResult:
+    singles, deep = found.singles, found.deep
     verdicts = Counter(cell.verdict for cell in singles.cells)
     verdicts.update(deep.counts)
+    verdicts[Verdict.CANDIDATE] += len(found.refined)
     depths = (counted, *deep.depths)
-    trials = sum(depth.trials for depth in depths)
+    trials = sum(depth.trials for depth in depths) + found.refinement.trials
     return DiscoveryResult(
         instrument=instrument.name,
         simulated=instrument.simulated,
@@ -253,6 +272,8 @@ def _result(
         counts={verdict.value: verdicts[verdict] for verdict in DECIDED},
         cells=(*singles.cells, *deep.cells),
         best=_best(singles.cells),
+        refined=found.refined,
+        refinement=found.refinement,
     )
 
 

@@ -10,8 +10,9 @@ from edgesmith.canonical import canonical_json
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError
+from edgesmith.evaluation.bins import MISSING
 
-DISCOVERY_SCHEMA_VERSION = 2
+DISCOVERY_SCHEMA_VERSION = 3
 RESULT_FILE = "discovery.json"
 
 
@@ -65,6 +66,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     `net_bps_best_side` the mean a trade to that side keeps after cost, 90 % sure to lie between `net_low_bps` and `net_high_bps`.
     Numbers are None where there were no rows, or where the cell could not be tested. `bin` is 255 for missing values.
 
+    A real cell that gains a fair part of its cost was also entered when its trigger began, one position at a time: `onsets` round
+    trips, what they gained, cost and kept on average, 90 % sure to lie between `onset_low_bps` and `onset_high_bps`. `p_net` is
+    that of "these make no profit". Of a refined trigger these come from data its bounds were not chosen on.
+
     Of a conjunction `feature` names all features, `bounds` has the conditions, and `gain_bps` is how much more it moves than the
     best of its parts; it is real only if that is. `q_value` is the false discovery rate over triggers, `q_value_any` whatever
     their dependence.
@@ -100,6 +105,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     mde_bps: float | None
     verdict: Verdict
     sentence: str
+    onsets: int | None = None
+    onset_gross_bps: float | None = None
+    onset_cost_bps: float | None = None
+    onset_net_bps: float | None = None
+    onset_low_bps: float | None = None
+    onset_high_bps: float | None = None
 
     @property
     def depth(self) -> int:
@@ -130,11 +141,20 @@ class DepthCount(msgspec.Struct, frozen=True, kw_only=True):
     critical_t: float | None
 
 
+class Refinement(msgspec.Struct, frozen=True, kw_only=True):
+    """How many (tail, column) pairs were looked at, at most, of how many real subjects, and how many of those pay."""
+
+    trials: int
+    subjects: int
+    paying: int
+
+
 class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a search established; the same bytes for the same data and config.
 
-    `cells` are all single cells, and of deeper triggers the real ones and the strongest column of each that was tested; `counts`
-    are of the trials of all depths. `level` is the error level the ledger granted, `trials_total` counts all looks at this data.
+    `cells` are all single cells, and of deeper triggers the real ones and the strongest column of each that was tested; `refined`
+    are triggers with bounds of their own that pay. `counts` are of the trials of all depths, a refined trigger that pays counts
+    with them. `level` is the error level the ledger granted, `trials_total` counts all looks at this data.
     """
 
     instrument: str
@@ -156,7 +176,15 @@ class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     cells: tuple[Cell, ...]
     best: tuple[Cell, ...]
+    refined: tuple[Cell, ...]
+    refinement: Refinement
     schema_version: int = DISCOVERY_SCHEMA_VERSION
+
+    @property
+    def candidates(self) -> tuple[Cell, ...]:
+        """Return what is worth validating: refined triggers, and the cells that pay and are no part of one of those."""
+        paying = (cell for cell in self.cells if cell.verdict is Verdict.CANDIDATE)
+        return (*self.refined, *(cell for cell in paying if not any(_within(cell, one) for one in self.refined)))
 
     @property
     def sentence(self) -> str:
@@ -177,6 +205,19 @@ class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
         path = folder / RESULT_FILE
         path.write_bytes(canonical_json(self))
         return path
+
+
+def _within(cell: Cell, refined: Cell) -> bool:
+    # Part of what a refined trigger covers, traded to the same side.
+    wide = {bound.feature: bound for bound in refined.bounds}
+    if cell.side != refined.side or set(wide) != {bound.feature for bound in cell.bounds}:
+        return False
+    return all(
+        wide[own.feature].first <= own.first
+        and own.last <= wide[own.feature].last
+        and (own.first == MISSING) == (wide[own.feature].first == MISSING)
+        for own in cell.bounds
+    )
 
 
 def load_result(folder: Path) -> DiscoveryResult:

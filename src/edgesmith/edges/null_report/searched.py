@@ -13,6 +13,7 @@ from edgesmith.edges.baselines.textbook import iid_permutation, newey_west, welc
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.deep import deep_search
 from edgesmith.edges.discovery.judge import judge
+from edgesmith.edges.discovery.profit import judge_profit
 from edgesmith.edges.discovery.result import Cell
 from edgesmith.edges.null_report.result import PlaceboRow
 from edgesmith.edges.verdict import Verdict
@@ -47,7 +48,8 @@ def search_placebo(placebo: Placebo, config: DiscoveryConfig, number: int, worke
     judged = judge(panel.bins, groups, sums, config, share, workers)
     deep = deep_search(panel, judged, config, config.alpha - share, (), workers, None)
     tested = [cell for cell in judged.cells if cell.p_cell is not None]
-    cells = [*judged.cells, *deep.cells]
+    profit = judge_profit(panel, [*judged.cells, *deep.cells], config, config.alpha, workers)
+    cells = [*profit.cells, *profit.refined]
     mde: dict[int, list[float | None]] = {}
     for cell in tested:
         mde.setdefault(cell.horizon_ns, []).append(cell.mde_bps)
@@ -55,7 +57,7 @@ def search_placebo(placebo: Placebo, config: DiscoveryConfig, number: int, worke
     row = PlaceboRow(
         kind=placebo.kind,
         words=placebo.words,
-        trials=len(judged.cells) + sum(depth.trials for depth in deep.depths),
+        trials=len(judged.cells) + sum(depth.trials for depth in deep.depths) + profit.refinement.trials,
         tested=len(tested),
         found=sum(cell.verdict in FOUND for cell in cells),
         candidates=sum(cell.verdict is Verdict.CANDIDATE for cell in cells),
