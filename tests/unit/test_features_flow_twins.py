@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders_features import GRID, LEADER, LEVEL_TICKS, NS_PER_MS, in_order, slow_tape, small_program
+from builders_features import LEADER, LEVEL_TICKS, NS_PER_MS, in_order, slow_tape, small_program
 from edgesmith.domain.events import (
     EVENT,
     FLAG_AFTER_GAP,
@@ -104,25 +104,8 @@ def test_a_leader_beside_the_run_is_refused() -> None:
         Program([feature("leader_return", leader=3)]).new_state(2)
 
 
-def test_a_gap_is_not_flow() -> None:
-    # The book comes back ten times deeper at another price after a gap (T26): neither flow, impact nor movement.
-    events = quotes(80, 9)
-    events["flags"][40] = FLAG_AFTER_GAP
-    for name in ("bid_price", "ask_price"):
-        events[name][40:] += 50.0
-    for name in ("bid_qty", "ask_qty"):
-        events[name][40:] *= 10.0
-    specs = [feature("order_flow_imbalance", half_life_ns=10**12, warmup_events=1), feature("realized_volatility", **GRID)]
-    flagged = Program(specs).compute(events)
-    assert abs(flagged[40, 0] - flagged[39, 0] / (1 + 18 / 41)) < abs(flagged[39, 0])
-    events["flags"] = 0
-    plain = Program(specs).compute(events)
-    assert plain[-1, 1] > 10 * flagged[-1, 1]
-    assert abs(plain[40, 0] - flagged[40, 0]) > 1.0
-
-
-def test_trades_of_one_instant_may_come_in_any_order() -> None:
-    # T27: sums over trades do not depend on the order within one receive time; everything that meets the book does.
+def test_t27_trades_of_one_instant_may_come_in_any_order() -> None:
+    # Sums over trades do not depend on the order within one receive time; everything that meets the book does.
     events = tape()[(tape()["instrument"] == OWN) & (tape()["kind"] == KIND_TRADE)].copy()
     events["ts_recv"] = events["ts_recv"] // (40 * NS_PER_MS) * (40 * NS_PER_MS)
     events["instrument"] = 0

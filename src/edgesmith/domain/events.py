@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgesmith.domain.units import NS_PER_S
 from edgesmith.errors import InputError
 
 STREAM_VERSION = 1
@@ -57,6 +58,8 @@ KIND_OPEN_INTEREST = int(Stream.OPEN_INTEREST)
 
 # A gap (lost data, reconnect) lies between this event and the one before it in its stream.
 FLAG_AFTER_GAP = 1
+# Quotes of one instrument further apart than this have such a gap between them, whatever else is known.
+SILENCE_NS = 30 * NS_PER_S
 
 _FIELDS: tuple[tuple[str, str, int], ...] = (
     ("ts_event", "<i8", 0),

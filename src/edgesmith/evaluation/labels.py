@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgesmith.domain.events import SILENCE_NS
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_S, format_duration_ns
 from edgesmith.errors import InputError
 
@@ -36,7 +37,7 @@ BLOCK_ROWS_MAX = 24 * NS_PER_HOUR // (50 * NS_PER_MS)
 GRID_NS_MIN = 10 * NS_PER_MS
 
 # No quote for this long means that data was lost, not that the market stood still.
-GAP_NS = 30 * NS_PER_S
+GAP_NS = SILENCE_NS
 GRID_NS = 100 * NS_PER_MS
 COARSE_GRID_NS = NS_PER_S
 COARSE_ABOVE_NS = 10 * NS_PER_S

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesmith.canonical import content_hash
 from edgesmith.clock import Clock
-from edgesmith.domain.events import EVENT, Cursor
+from edgesmith.domain.events import EVENT, SILENCE_NS, Cursor, Stream
 from edgesmith.domain.records import as_records, joined
 from edgesmith.errors import InputError
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.merge import merge_runs
 from edgesmith.lake.sequence import Events, Order, PartitionSequence, Window
+from edgesmith.lake.silences import flag_silences
 
 BATCH_EVENTS = 65_536
 
@@ -76,8 +78,28 @@ class Replay:
         return sum(partition.meta.rows for partition in self.partitions)
 
     def batches(self) -> Iterator[Events]:
-        """Yield arrays of EVENT; every one but the last has `batch_events`."""
-        merger = _Merger(self.order == "receive", self._batch_events)
+        """Yield arrays of EVENT; every one but the last has `batch_events`.
+
+        A quote more than `SILENCE_NS` after the one before it, of the same instrument, is marked as after a gap.
+        """
+        by_receive = self.order == "receive"
+        latest_ns = self._quoted_before(by_receive)
+        for batch in self._merged(by_receive):
+            flag_silences(batch, latest_ns, SILENCE_NS, by_receive)
+            yield batch
+
+    def _quoted_before(self, by_receive: bool) -> NDArray[np.int64]:
+        # The last quote of each instrument in the partitions that end before the window; negative where there is none.
+        latest_ns = np.full(len(self.instruments), -1, np.int64)
+        for one in self.partitions:
+            ends_ns = one.meta.ts_recv_max if by_receive else one.meta.ts_event_max
+            if one.key.stream == Stream.BBO and self._window.starts_after(ends_ns):
+                at = self.instruments.index((one.key.venue, one.key.symbol))
+                latest_ns[at] = max(latest_ns[at], ends_ns)
+        return latest_ns
+
+    def _merged(self, by_receive: bool) -> Iterator[Events]:
+        merger = _Merger(by_receive, self._batch_events)
         for blocks in self._rounds():
             yield from merger.merged(blocks)
         yield from merger.rest()

@@ -51,6 +51,10 @@ class Window:
         """Return whether any instant from `low_ns` to `high_ns`, both included, may be wanted."""
         return high_ns >= self._start_ns and low_ns < self._end_ns
 
+    def starts_after(self, instant_ns: int) -> bool:
+        """Return whether nothing up to `instant_ns`, included, is wanted."""
+        return instant_ns < self._start_ns
+
     def cut(self, block: Events) -> Events:
         """Return the wanted part of a block in replay order."""
         first = bisect_left(block, self._start_ns, key=self._clock)
