@@ -31,11 +31,22 @@ class InputError(EdgesmithError):
     exit_code = 2
 
 
+# More names than these are no line to read.
+NAMES_MAX, NEAREST = 50, 8
+
+
 class UnknownNameError(InputError):
-    """A name that is not registered; the message lists what is possible."""
+    """A name that is not registered; the message lists what is possible, or the nearest where there are many."""
 
     def __init__(self, what: str, name: str, possible: Iterable[str]) -> None:
-        choices = ", ".join(sorted(possible)) or "none"
+        names = sorted(possible)
+        choices = ", ".join(names) or "none"
+        if len(names) > NAMES_MAX:
+            import difflib
+
+            near = [one for one in names if name and name in one] + difflib.get_close_matches(name, names, NEAREST, cutoff=0.5)
+            near = list(dict.fromkeys(near or names))[:NEAREST]
+            choices = f"{', '.join(sorted(near))} and {len(names) - len(near)} more"
         super().__init__(f"unknown {what} '{name}'; possible: {choices}")
         self.name = name
 

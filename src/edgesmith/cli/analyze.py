@@ -10,7 +10,7 @@ import typer
 from edgesmith.cli.features import program_of_one
 from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, print_json, print_table, progress
-from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selection, grid_of
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selection, grid_of, one_of
 from edgesmith.domain.units import BPS, NS_PER_MS, NS_PER_S, format_duration_ns, format_ns
 from edgesmith.errors import InputError
 
@@ -45,8 +45,7 @@ def analyze_command(
     from edgesmith.evaluation.feature_report import REPORT_FILE
     from edgesmith.trading.report import write_feature_report
 
-    if model not in MODELS:
-        raise InputError(f"--model was '{model}', expected one of {', '.join(MODELS)}")
+    one_of("--model", model, MODELS)
     config = AnalysisConfig(
         horizon_ns=_duration_ns("--horizon", horizon, NS_PER_S),
         latency_ns=_duration_ns("--latency", latency, NS_PER_MS),

@@ -10,7 +10,7 @@ import typer
 
 from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
-from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selections, SettingsOption, settings_of
+from edgesmith.cli.selection import DEFAULT_RUNS, JsonOption, RunsOption, Selections, SettingsOption, one_of, settings_of
 from edgesmith.domain.units import format_duration_ns
 
 if TYPE_CHECKING:
@@ -30,28 +30,23 @@ class EngineOptions:
         self, *, ordering: str = "strict", on_error: str = "fail_fast", seed: int = 0, trace: str = "decisions"
     ) -> EngineConfig:
         """Return the engine configuration these options mean."""
-        import msgspec
-
-        from edgesmith.errors import InputError
         from edgesmith.trading.engine import EngineConfig
         from edgesmith.trading.execution import execution_preset
-        from edgesmith.trading.guards import GuardConfig
+        from edgesmith.trading.guards import ErrorPolicy, GuardConfig, OrderingMode
         from edgesmith.trading.risk import RiskConfig
         from edgesmith.trading.trace import TraceLevel
 
-        try:
-            guards = msgspec.convert({"ordering": ordering, "errors": on_error}, GuardConfig)
-        except msgspec.ValidationError as error:
-            raise InputError(f"--ordering was '{ordering}', --on-error '{on_error}': {error}") from None
-        if trace not in list(TraceLevel):
-            raise InputError(f"--trace was '{trace}', expected one of {', '.join(TraceLevel)}")
+        guards = GuardConfig(
+            ordering=OrderingMode(one_of("--ordering", ordering, OrderingMode)),
+            errors=ErrorPolicy(one_of("--on-error", on_error, ErrorPolicy)),
+        )
         return EngineConfig(
             execution=execution_preset(self.execution),
             risk=RiskConfig(enabled=not self.no_risk),
             guards=guards,
             equity_start=self.equity,
             seed=seed,
-            trace=TraceLevel(trace),
+            trace=TraceLevel(one_of("--trace", trace, TraceLevel)),
         )
 
 

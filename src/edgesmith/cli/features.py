@@ -9,7 +9,7 @@ import typer
 
 from edgesmith.cli.groups import grouped
 from edgesmith.cli.output import console, percent, print_json, print_table, progress
-from edgesmith.cli.selection import JsonOption, LeaderOption, Selection, Selections, WorkersOption, grid_of
+from edgesmith.cli.selection import JsonOption, LeaderOption, Selection, Selections, WorkersOption, grid_of, one_of
 from edgesmith.domain.units import format_duration_ns
 from edgesmith.errors import InputError
 
@@ -81,8 +81,7 @@ def compute_command(
     from edgesmith.parallel import map_ordered
 
     grid_ns = grid_of(grid)
-    if values not in get_args(Values):
-        raise InputError(f"--values was '{values}', expected one of {', '.join(get_args(Values))}")
+    one_of("--values", values, get_args(Values))
     names = data.symbols
     chosen = {name: _work(data, name, leader, sets) for name in names}
     width = max(program.width for _, _, program in chosen.values())

@@ -10,7 +10,7 @@ import typer
 from edgesmith.cli.output import number, percent, print_json, print_table, progress
 from edgesmith.cli.selection import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption, WorkersOption, days_of, venue_of
 from edgesmith.domain.units import format_duration_ns, format_ns, parse_date
-from edgesmith.errors import DataError
+from edgesmith.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from edgesmith.lake.catalog import Partition
@@ -174,6 +174,8 @@ def verify_command(
     from edgesmith.parallel import map_ordered
 
     partitions = Catalog(lake).partitions(venue, stream, symbol)
+    if not partitions:
+        raise InputError(f"the lake at {lake} holds nothing that matches; nothing was verified")
     with progress("verifying", "partitions") as advance:
         verified = map_ordered(verify, partitions, workers=workers, mode="threads", progress=advance)
         results = list(zip(partitions, verified, strict=True))

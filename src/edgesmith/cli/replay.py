@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edgesmith.cli.groups import grouped
-from edgesmith.cli.selection import Selections
+from edgesmith.cli.selection import Selections, one_of
 from edgesmith.errors import InputError
 
 
@@ -19,7 +19,7 @@ def replay_command(
     order: Annotated[str, typer.Option("--order", help="receive (decisions are made in it) or venue.")] = "receive",
     speed: Annotated[str, typer.Option("--speed", help="asap, realtime, or a multiple such as 10x.")] = "asap",
     cursor: Annotated[str | None, typer.Option("--cursor", help="Start strictly after this event.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="Stop after so many events; 0 for no limit.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Stop after so many events; 0 for no limit.")] = 0,
 ) -> None:
     """Print events as JSON lines; the last cursor goes to standard error, to go on from with --cursor."""
     from edgesmith.clock import SystemClock
@@ -27,8 +27,7 @@ def replay_command(
     from edgesmith.lake.replay import Replay, paced
     from edgesmith.lake.schema import parse_stream
 
-    if order not in ("receive", "venue"):
-        raise InputError(f"--order was '{order}', expected receive or venue")
+    one_of("--order", order, ("receive", "venue"))
     wanted = {parse_stream(name) for name in streams or ()}
     chosen = [one for one in data.partitions() if not wanted or one.key.stream in wanted]
     after = Cursor.decode(cursor) if cursor else None

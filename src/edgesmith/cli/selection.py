@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -164,6 +164,14 @@ def grid_of(text: str) -> int:
     if found is None:
         raise InputError(f"--grid was '{text}', expected event or a distance such as 100ms, 1s or 5m")
     return int(found[1]) * units_ns[found[2]]
+
+
+def one_of(option: str, value: str, possible: Iterable[str]) -> str:
+    """Return a value that is one of the words possible, or say which are."""
+    words = list(possible)
+    if value not in words:
+        raise InputError(f"{option} was '{value}', expected one of {', '.join(words)}")
+    return value
 
 
 def settings_of(pairs: Sequence[str] | None) -> dict[str, Any]:
