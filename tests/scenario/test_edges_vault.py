@@ -13,23 +13,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders import DAY, put, random_columns
+from builders import put
 from builders_edges import spec
 from builders_kill import killed_after
+from builders_vault import Canned, days, edge, five_days, some_quotes, vault_of
 from edgesmith.canonical import canonical_json, content_hash
-from edgesmith.clock import ManualClock
 from edgesmith.domain.events import Stream
-from edgesmith.domain.units import ns_of_date
-from edgesmith.edges.edge import Bound, EdgeSpec, Trigger
-from edgesmith.edges.evaluator import Profits
+from edgesmith.edges.edge import Bound, Trigger
 from edgesmith.edges.frozen_evaluator import FrozenEvaluator
+from edgesmith.edges.thresholdout import BUDGET
 from edgesmith.edges.trials import TrialLedger, data_uses
 from edgesmith.edges.twins import jaccard
-from edgesmith.edges.vault import Vault, judged
+from edgesmith.edges.vault import NOISE_KEY_NAME, judged
 from edgesmith.edges.vault_records import OPENINGS_MAX, Evaluation, opening_alpha
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import CorruptDataError, DataError, InputError
-from edgesmith.lake.catalog import Catalog, Partition
+from edgesmith.lake.catalog import Catalog
 from edgesmith.lake.held import HELD_NAME, Held
 from edgesmith.lake.schema import PartitionKey
 from edgesmith.lake.stream_write import PartitionsWriter
@@ -38,75 +37,14 @@ from edgesmith.lake.vaulted import move_in
 LEDGER = "vault/ledger.jsonl"
 
 
-class Canned:
-    """An evaluator whose onsets follow from the bound, and which remembers what it was shown."""
-
-    name = "canned 1"
-
-    def __init__(self, p: float = 0.5, n: int = 500, sleep_in: str = "", model: str | None = None, lake: Path = Path()) -> None:
-        self.p, self.n, self.sleep_in, self.model, self.lake = p, n, sleep_in, model, lake
-        self.shown: list[tuple[Partition, ...]] = []
-
-    def regimes_sha256(self, spec: EdgeSpec) -> str | None:
-        return self.model if spec.trigger.regimes is not None else None
-
-    def check(self, spec: EdgeSpec, outside: Sequence[Partition], first_ns: int) -> None:
-        if self.sleep_in == "check":
-            time.sleep(60)
-
-    def onsets(self, specs: Sequence[EdgeSpec], partitions: Sequence[Partition]) -> list[np.ndarray]:
-        # 1,000 onsets, of which edges at low 0.5 and 0.5 + k share 1,000 - 10 k.
-        firsts = [round(1_000 * (spec.trigger.bounds[0].low or 0.0)) * 10 for spec in specs]
-        return [np.arange(first, first + 1_000, dtype=np.int64) * 1_000_000_000 for first in firsts]
-
-    def profits(self, spec: EdgeSpec, partitions: Sequence[Partition], block_ns: int) -> Profits:
-        # Outside the vault an edge earns what its bound says, in the vault nothing.
-        days = sorted({one.key.day for one in partitions})
-        sums = np.random.default_rng(int(spec.spec_hash[:8], 16)).normal(0.0, 1.0, 100 * len(days))
-        self.shown.append(tuple(partitions))
-        if partitions[0].folder.is_relative_to(self.lake / "vault"):
-            return Profits(sums, 2 * len(sums))
-        return Profits(sums + 2.0 * (spec.trigger.bounds[0].high or 0.0), 2 * len(sums))
-
-    def evaluate(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> Evaluation:
-        if self.sleep_in == "evaluate":
-            time.sleep(60)
-        self.shown.append(tuple(partitions))
-        numbers: dict[str, Any] = {"gross_bps": 12.0, "cost_bps": 10.0, "net_bps": 2.0, "net_low_bps": 1.0, "net_high_bps": 3.0}
-        return Evaluation(first_ns=1, last_ns=2, n=self.n, blocks=30, p=self.p, p_gross=0.0001, **numbers)
-
-
-def edge(number: int = 0, **change: Any) -> EdgeSpec:
-    """Edge `number` shares no onset with any other."""
-    trigger = Trigger(bounds=(Bound(feature="imbalance_ema(period=20)", low=0.5 + number),))
-    return spec(venue="binance_usdm", symbol="BTCUSDT", trigger=trigger, **change)
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("template")
-    for symbol in ("BTCUSDT", "ETHUSDT"):
-        for offset in range(5):
-            day = DAY + timedelta(days=offset)
-            put(root, Stream.BBO, some_quotes(day), symbol=symbol, day=day)
-    return root
+    return five_days(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
 def lake(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "lake"))
-
-
-def vault_of(lake: Path, at_ns: int = 1_000) -> Vault:
-    return Vault(lake, TrialLedger(lake.parent / "trials.jsonl"), ManualClock(at_ns))
-
-
-def days(lake: Path, symbol: str = "BTCUSDT") -> list[int]:
-    return sorted({one.key.day.day for one in Catalog(lake).partitions(symbol=symbol)})
-
-
-def some_quotes(day: date) -> dict[str, Any]:
-    return random_columns(Stream.BBO, 50, start_ns=ns_of_date(day) + 3_600_000_000_000)
 
 
 def copy_back(lake: Path) -> None:
@@ -337,17 +275,23 @@ def rewritten(lake: Path, change: Any) -> None:
         (lambda bodies: [bodies[0], bodies[3], bodies[4]], "expected 1 at 0.0303"),
         (lambda bodies: [*bodies[:3], bodies[3] | {"alpha": 0.05}, bodies[4]], "at alpha 0.05"),
         (lambda bodies: [*bodies[:3], bodies[3] | {"spec": bodies[1]["spec"]}, bodies[4]], "with the spec of"),
-        (lambda bodies: [*bodies, bodies[4]], "has one already"),
+        (lambda bodies: [*bodies[:5], bodies[4]], "has one already"),
         (lambda bodies: [*bodies, bodies[1] | {"opening": 3, "alpha": opening_alpha(3)}], "a second time"),
         (lambda bodies: [*bodies, bodies[0] | {"generation": 2}], "while another is open"),
         (lambda bodies: bodies[:1] + bodies[2:3], "is no seal"),
+        (lambda bodies: [*bodies[:5], bodies[5] | {"budget_left": BUDGET}], "leaves 20 of the budget, expected 19"),
+        (lambda bodies: [*bodies, bodies[5] | {"budget_left": BUDGET - 2, "peek": 2}], "peeks at .* a second time"),
+        (lambda bodies: [*bodies[:5], bodies[5] | {"peek": 2}], "is peek 2"),
+        (lambda bodies: [*bodies[:5], bodies[5] | {"agrees": True, "budget_left": BUDGET}], "and answers"),
+        (lambda bodies: [bodies[0] | {"peek_days": 0}, *bodies[1:]], "has no days for that"),
     ],
 )
 def test_a_ledger_forged_with_care_breaks_a_rule(lake: Path, change: Any, said: str) -> None:
     vault = vault_of(lake)
-    vault.init(1)
+    vault.init(2, peek_days=1)
     vault.open(edge(0), Canned())
     vault.open(edge(1), Canned())
+    vault.peek(edge(3, earns_bps=9.0), Canned())
     rewritten(lake, lambda bodies: bodies)
     assert len(vault.state().results) == 2
     rewritten(lake, change)
@@ -357,7 +301,10 @@ def test_a_ledger_forged_with_care_breaks_a_rule(lake: Path, change: Any, said: 
         vault.open(edge(2), Canned())
 
 
-@pytest.mark.parametrize("change", ["edit", "cut", "delete", "delete all", "old copy", "swap data"])
+@pytest.mark.parametrize(
+    "change",
+    ["edit", "cut", "remove", "reorder", "insert", "delete", "delete all", "old copy", "fork", "delete the head", "swap data"],
+)
 def test_tampering_is_a_hard_error(lake: Path, change: str) -> None:
     vault = vault_of(lake)
     vault.init(1)
@@ -368,6 +315,24 @@ def test_tampering_is_a_hard_error(lake: Path, change: str) -> None:
         path.write_bytes(path.read_bytes().replace(b'"p":0.5', b'"p":0.1'))
     elif change == "cut":
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    elif change == "remove":
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(lines[0] + lines[2])
+    elif change == "reorder":
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(lines[0] + lines[2] + lines[1])
+    elif change == "insert":
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([lines[0], *lines]))
+    elif change == "fork":
+        # A copy of before the opening went on with another edge, and is put in the place of what happened.
+        other = Path(shutil.copytree(lake, lake.parent / "other" / "lake"))
+        for name, content in zip((LEDGER, LEDGER + ".head"), old, strict=True):
+            (other / name).write_bytes(content)
+        vault_of(other).open(edge(5), Canned())
+        path.write_bytes((other / LEDGER).read_bytes())
+    elif change == "delete the head":
+        head.unlink()
     elif change == "delete":
         path.unlink()
     elif change == "delete all":
@@ -379,8 +344,96 @@ def test_tampering_is_a_hard_error(lake: Path, change: str) -> None:
         data = next((lake / "vault").rglob("symbol=btcusdt/**/data-*.parquet"))
         donor = next(lake.glob("exchange=*/stream=*/symbol=btcusdt/**/data-*.parquet"))
         data.write_bytes(donor.read_bytes())
-    with pytest.raises(CorruptDataError):
+    with pytest.raises(CorruptDataError, match="estore") as caught:
         vault.open(edge(1), Canned())
+    assert "\n" not in str(caught.value)
+    if change != "swap data":
+        for look in (vault.state, vault.head if change != "delete all" else vault.state):
+            with pytest.raises(CorruptDataError):
+                look()
+
+
+def test_a_peek_is_noisy_and_says_the_same_every_time(lake: Path) -> None:
+    vault, evaluator = vault_of(lake), Canned(inside_bps=3.0)
+    generation = vault.init(3, peek_days=2)
+    assert generation.opening_day == generation.first_day + timedelta(days=2)
+    honest, _ = vault.peek(edge(earns_bps=3.0), evaluator)
+    assert honest.agrees and honest.answer_bps == honest.outside_bps and honest.budget_left == BUDGET
+    shown = [{one.key.day for one in some} for some in evaluator.shown]
+    assert shown[0].isdisjoint(shown[1]) and shown[1] == {generation.first_day, generation.first_day + timedelta(days=1)}
+    wrong, _ = vault.peek(edge(1, earns_bps=5.0), evaluator)
+    assert not wrong.agrees and wrong.budget_left == BUDGET - 1
+    # Noisy, near what the vault holds, and far from what was claimed.
+    assert abs(wrong.answer_bps - 3.0) < 0.5 < abs(wrong.answer_bps - wrong.outside_bps)
+    assert wrong.noise_bps > 0.0 and wrong.threshold_bps == pytest.approx(20 * wrong.noise_bps)
+    reads = len(evaluator.shown)
+    assert vault.peek(edge(1, earns_bps=5.0), evaluator) == (wrong, True) and len(evaluator.shown) == reads
+    # Another edge with the same claim draws another noise.
+    assert vault.peek(edge(2, earns_bps=5.0), evaluator)[0].answer_bps != wrong.answer_bps
+    # An opening sees the other days only, and every peek is in the ledger.
+    vault.open(edge(), evaluator)
+    assert {one.key.day for one in evaluator.shown[-1]} == {generation.last_day}
+    assert [one.edge_id for one in vault.state().peeks] == [honest.edge_id, wrong.edge_id, edge(2, earns_bps=5.0).edge_id]
+
+
+def test_the_budget_for_peeks_only_falls_when_the_vault_disagrees(lake: Path) -> None:
+    vault = vault_of(lake)
+    vault.init(2, peek_days=1)
+    left = BUDGET
+    for number in range(12):
+        peek, _ = vault.peek(edge(number, earns_bps=4.0 * (number % 2)), Canned())
+        left -= not peek.agrees
+        assert peek.budget_left == left == vault.state().budget_left(1)
+        # What is 40 standard errors off is always found out; what is true may look off by chance, seldom.
+        assert not (number % 2 and peek.agrees)
+    assert left >= BUDGET - 8
+    for number in range(left):
+        assert not vault.peek(edge(100 + number, earns_bps=9.0), Canned())[0].agrees
+    reads = Canned()
+    with pytest.raises(InputError, match="the budget for peeks at generation 1 is spent: the vault disagreed 20 times"):
+        vault.peek(edge(200), reads)
+    assert reads.shown == [] and vault.peek(edge(1, earns_bps=4.0), Canned())[1]
+    assert vault.open(edge(), Canned()).seal.opening == 1
+
+
+def test_what_cannot_be_peeked_at_is_explained(lake: Path) -> None:
+    vault = vault_of(lake)
+    with pytest.raises(InputError, match="expected 0 to 1"):
+        vault.init(2, peek_days=2)
+    vault.init(1)
+    with pytest.raises(InputError, match="no days for peeks"):
+        vault.peek(edge(), Canned())
+    vault.close("none to peek at")
+    put(lake, Stream.BBO, some_quotes(date(2030, 1, 1)), day=date(2030, 1, 1))
+    put(lake, Stream.BBO, some_quotes(date(2030, 1, 2)), day=date(2030, 1, 2))
+    vault.init(2, peek_days=1)
+    with pytest.raises(InputError, match="has 0 trades in 500 blocks outside the vault"):
+        vault.peek(edge(), Canned(trades=0))
+    key = lake / "vault" / NOISE_KEY_NAME
+    assert key.stat().st_mode & 0o077 == 0
+    secret = key.read_text()
+    key.write_text("0" * 64)
+    with pytest.raises(CorruptDataError, match="is not the key that generation 2 began with"):
+        vault.peek(edge(), Canned())
+    assert vault.open(edge(), Canned()).seal.opening == 1
+    key.write_text(secret)
+    assert vault.peek(edge(), Canned())[0].peek == 1
+    # Shown at the end, so that anyone can draw the noise again.
+    assert vault.close("enough").noise_key == secret and not key.exists()
+
+
+def test_an_opening_nobody_can_finish_is_given_up_and_stays_spent(lake: Path) -> None:
+    vault = vault_of(lake)
+    vault.init(1)
+    killed_after(0.5, lambda: vault.open(edge(), Canned(sleep_in="evaluate", model="a" * 64)) and None)
+    with pytest.raises(InputError, match=r"sealed for 'canned 1, regimes a{12}' and this is 'canned 1, regimes b{12}'"):
+        vault.open(edge(), Canned(model="b" * 64))
+    with pytest.raises(InputError, match="give it up, spent and unanswered, with --abandon"):
+        vault.close("enough")
+    vault.close("enough", abandon=True)
+    assert len(days(lake)) == 5
+    with pytest.raises(InputError, match="closed before it was answered; its opening is spent"):
+        vault.open(edge(), Canned(model="a" * 64))
 
 
 def test_a_clock_that_went_back_is_refused(lake: Path) -> None:
