@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
+from edgesmith.clock import monotonic_s
+
 WAIT_S_MAX = 60.0
 
 
