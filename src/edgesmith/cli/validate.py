@@ -171,7 +171,7 @@ def run_validation(asked: Asked, config: ValidationConfig) -> tuple[list[EdgeCar
             config,
             trials=look.trials_total or len(specs),
             leaks=lambda spec: tuple(bound.feature for bound in spec.trigger.bounds if bound.feature in leaking),
-            progress=lambda _stage, done, total: advance(done, total),
+            progress=lambda stage, done, total: advance(done, total, stage),
         )
     ledger.settle(look, min(max(card.findings.p_excess or 1.0, card.findings.p_net or 1.0) for card in cards))
     asked.registry.record([(card.spec, card.evidence(source.fingerprint)) for card in cards])
@@ -373,7 +373,7 @@ def _panel(
 ) -> CodedPanel:
     from msgspec.structs import replace
 
-    from edgesmith.edges.discovery.config import DEFAULT_LATENCIES_NS
+    from edgesmith.edges.discovery.config import DEFAULT_HORIZONS_NS, DEFAULT_LATENCIES_NS
     from edgesmith.edges.validation.options import bins_with_bounds
     from edgesmith.evaluation.coded import code_panel
 
@@ -381,8 +381,11 @@ def _panel(
     if len(fees) > 1:
         raise InputError("some of these edges enter as makers and some as takers, at different fees; validate them apart")
     labels = result.config.labels_at(*fees.pop())
-    # What acting later costs is asked of every latency, whatever the search looked at.
-    labels = replace(labels, latencies_ns=tuple(sorted({*labels.latencies_ns, *DEFAULT_LATENCIES_NS})))
+    # The way to the move and what acting later costs are asked everywhere up to its end, whatever the search looked at.
+    latencies_ns = {*labels.latencies_ns, *DEFAULT_LATENCIES_NS}
+    shorter = {one for one in DEFAULT_HORIZONS_NS if one <= max(labels.horizons_ns) and one % labels.grid_of(one) == 0}
+    horizons_ns = {*labels.horizons_ns, *shorter}
+    labels = replace(labels, latencies_ns=tuple(sorted(latencies_ns)), horizons_ns=tuple(sorted(horizons_ns)))
     texts = {str(one): one.name for one in program.features}
     bins = bins_with_bounds([one for one in result.bins if one.feature in names], specs, texts)
     regime = next((name for name in sorted(names) if name.startswith("regime_label")), None)
@@ -479,25 +482,5 @@ def show_cards(cards: Sequence[EdgeCard]) -> None:
         typer.echo(f"{card.spec.edge_id}: {card.spec.sentence}\n  {card.sentence}")
         if card.noticing is not None:
             typer.echo(f"  had it died today: {card.noticing.sentence_of(card.noticing.died)}")
-    _show_makers(ranked)
-
-
-def _show_makers(cards: Sequence[EdgeCard]) -> None:
-    rows = [
-        (
-            card.spec.edge_id if at == 0 else "",
-            ("when touched", "behind the queue")[at],
-            f"{bound.fills:,} of {bound.decisions:,}",
-            number(bound.net_bps),
-            number(bound.net_low_bps),
-            number(bound.decision_bps),
-            number(bound.adverse_bps),
-        )
-        for card in cards
-        if card.maker is not None
-        for at, bound in enumerate((card.maker.touch, card.maker.queue))
-    ]
-    columns = ("edge", "filled", "fills", "net bps a fill", "at least", "a decision", "adverse")
-    if rows:
-        title = "entered as a maker, at a maker's fee: what a venue gives lies between the two bounds"
-        print_table(title, columns, rows, right=columns[2:], whole=columns[:2])
+        if card.maker is not None:
+            typer.echo(f"  as a maker: {card.maker.sentence}")

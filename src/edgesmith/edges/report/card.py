@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesmith.domain.units import NS_PER_DAY
+from edgesmith.edges.edge import EdgeSpec
 from edgesmith.edges.report.plots import band_plot
 from edgesmith.edges.validation.card import EdgeCard, Walk
 from edgesmith.edges.validation.curves import Point
@@ -65,13 +66,18 @@ def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
             (one.name, formats.count(one.n), formats.bps(one.excess_bps), formats.number(one.p, 4)) for one in card.placebos
         ],
         "endings": _endings(card),
+        "kept": _kept(card),
+        "beside": _beside(card),
+        "makers": _makers(card),
+        "maker_fees": "" if card.maker is None else f"{card.maker.fee_in_bps:g} in and {card.maker.fee_out_bps:g} out",
+        "sharpe": _sharpe(card),
         "ladder": _ladder(card),
         "paths": [formats.bps(value) for value in card.cpcv_path_net_bps],
         "identity": [
             ("Edge", spec.edge_id),
             ("Trigger", str(spec.trigger)),
             ("Horizon, latency", f"{formats.duration(spec.horizon_ns)}, {formats.duration(spec.latency_ns)}"),
-            ("Entry, exit", f"{spec.entry}, {spec.exit.kind}"),
+            ("Entry, exit", _ways(spec)),
             ("Fees in and out", f"{spec.fee_in_bps:g} and {spec.fee_out_bps:g} bps ({spec.cost_tier})"),
             ("Rows, blocks", f"{formats.count(found.onsets)} trades, {formats.count(found.blocks)} blocks of time"),
             ("Content of the claim", spec.spec_hash),
@@ -79,12 +85,18 @@ def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
     }
 
 
+def _ways(spec: EdgeSpec) -> str:
+    judged = ", judged behind the whole queue" if spec.entry == "maker_touch" else ""
+    units = spec.exit.stop_volatility_units
+    return f"{spec.entry}{judged}; {spec.exit.kind}" + ("" if units is None else f" at {units:g} of the horizon's volatility")
+
+
 def _headline(card: EdgeCard) -> list[tuple[str, str, str]]:
     found = card.findings
     low = formats.bps(found.net_low_bps)
     return [
         ("Net per trade", formats.bps(found.net_bps), f"at least {low} with 95 % confidence"),
-        ("Move, cost", formats.bps(found.gross_bps), f"{formats.bps(found.cost_bps, signed=False)} of spread and fees"),
+        ("Move, cost", formats.bps(found.gross_bps), f"{formats.bps(found.cost_bps, signed=False)} of spread, fees, funding"),
         ("Break-even fee", formats.bps(found.break_even_fee_bps), "a side, at the lower end"),
         ("Trades a day", formats.number(card.trades_per_day, 1), f"{formats.percent(card.hit_ratio, 0)} with a profit"),
         ("Capacity", formats.money(card.capacity_usd, "USD"), "notional that earns most, capped"),
@@ -141,7 +153,7 @@ def _groups(points: tuple[Point, ...], name: Any) -> dict[str, Any] | None:
 def _walk(name: str, walk: Walk | None) -> tuple[str, ...]:
     if walk is None:
         return (name, *[formats.UNKNOWN] * 4)
-    ends = f"{formats.bps(walk.net_low_bps)} to {formats.bps(walk.net_high_bps)}"
+    ends = _ends(walk.net_low_bps, walk.net_high_bps)
     return (
         name,
         formats.bps(walk.net_bps),
@@ -178,6 +190,66 @@ def _endings(card: EdgeCard) -> list[tuple[str, ...]]:
 
 def _span(ns: float) -> str:
     return f"{ns / NS_PER_DAY:.1f} days" if ns >= NS_PER_DAY else formats.duration(round(ns))
+
+
+def _kept(card: EdgeCard) -> list[tuple[str, str]]:
+    found, parts = card.findings, card.cost_parts
+    if found.net_bps is None:
+        return []
+    rows: list[tuple[str, float | None]] = [
+        ("move of the mid price", found.gross_bps),
+        ("half spreads, in and out", -parts.spread_bps),
+        ("fee in", -parts.fee_in_bps),
+        ("fee out", -parts.fee_out_bps),
+        ("funding while held", None if parts.funding_bps is None else -parts.funding_bps),
+        ("kept", found.net_bps),
+    ]
+    return [(name, "not in the data" if value is None else formats.bps(value)) for name, value in rows]
+
+
+def _beside(card: EdgeCard) -> list[tuple[str, str, str]]:
+    found, labels, bps = card.findings, card.labeled, formats.bps
+    return [
+        ("how many", formats.count(labels.n), formats.count(found.onsets)),
+        ("move", bps(labels.gross_bps), bps(found.gross_bps)),
+        ("cost", bps(labels.cost_bps, signed=False), bps(found.cost_bps, signed=False)),
+        ("of it funding", "not known", bps(card.cost_parts.funding_bps, signed=False)),
+        ("kept", bps(labels.net_bps), bps(found.net_bps)),
+        ("90 % between", _ends(labels.net_low_bps, labels.net_high_bps), _ends(found.net_low_bps, card.net_high_bps)),
+    ]
+
+
+def _makers(card: EdgeCard) -> list[tuple[str, ...]]:
+    if card.maker is None:
+        return []
+    return [
+        (
+            name,
+            f"{formats.count(bound.fills)} of {formats.count(bound.decisions)}, {formats.percent(bound.fill_ratio, 0)}",
+            formats.duration(bound.waited_ns),
+            formats.bps(bound.net_bps),
+            _ends(bound.net_low_bps, bound.net_high_bps),
+            formats.bps(bound.decision_bps),
+            formats.bps(bound.adverse_bps),
+        )
+        for name, bound in (("as soon as touched", card.maker.touch), ("behind the whole queue", card.maker.queue))
+    ]
+
+
+def _sharpe(card: EdgeCard) -> list[tuple[str, str]]:
+    if card.sharpe_daily is None:
+        return []
+    days = card.track_record_min_days
+    return [
+        ("Sharpe ratio of a day", formats.number(card.sharpe_daily)),
+        ("Sure that it is above zero", formats.percent(card.psr, 1)),
+        ("The same, allowing for all tried", formats.percent(card.findings.dsr, 1)),
+        ("Days needed to be 95 % sure", "no number of them" if days is None else formats.number(days, 1)),
+    ]
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return formats.UNKNOWN if low is None and high is None else f"{formats.bps(low)} to {formats.bps(high)}"
 
 
 def _ladder(card: EdgeCard) -> list[tuple[str, str, str, bool | None]]:

@@ -7,6 +7,7 @@ import msgspec
 from edgesmith.edges.edge import EdgeEvidence, EdgeSpec
 from edgesmith.edges.validation.curves import Point
 from edgesmith.edges.validation.gates import Findings
+from edgesmith.edges.validation.maker import MakerBounds
 from edgesmith.edges.validation.noticing import Noticing
 from edgesmith.edges.validation.placebos import PlaceboTest
 from edgesmith.edges.verdict import Verdict
@@ -25,6 +26,15 @@ class HalfLifeRow(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "high_ns", None)
 
 
+class CostParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cost of a trade is made of, bps of its entry; funding is None where a perpetual's was not among the data."""
+
+    spread_bps: float
+    fee_in_bps: float
+    fee_out_bps: float
+    funding_bps: float | None
+
+
 class Walk(msgspec.Struct, frozen=True):
     """A walk forward: folds, how many had a profit, how many chose the edge's own cell, and the pooled net result."""
 
@@ -37,7 +47,11 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 class EdgeCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What one validation found; bps per trade, `net_low_usd_per_day` ranks the survivors."""
+    """What one validation found; bps per trade, `net_low_usd_per_day` ranks the survivors.
+
+    `labeled` is what the labels of the grid say of the same rule, where every row counts, orders are free to overlap and nobody
+    pays funding; `maker` bounds the edge entered as a maker, None where it is not real.
+    """
 
     spec: EdgeSpec
     verdict: Verdict
@@ -66,6 +80,9 @@ class EdgeCard(msgspec.Struct, frozen=True, kw_only=True):
     by_regime: tuple[Point, ...]
     half_lives: tuple[HalfLifeRow, ...]
     placebos: tuple[PlaceboTest, ...]
+    cost_parts: CostParts
+    labeled: Point
+    maker: MakerBounds | None = None
     noticing: Noticing | None = None
 
     def evidence(self, data_fingerprint: str) -> EdgeEvidence:

@@ -43,6 +43,11 @@ def latency_curve(sums: EdgeSums, horizon_ns: int, side: int, *, seed: int) -> t
     )
 
 
+def labeled_point(sums: EdgeSums, column: int, side: int, *, seed: int) -> Point:
+    """Return the result of one column over all rows of the grid; `at` is its horizon in ns."""
+    return _point(sums.columns[column][1], sums.cell[:, column], side, seed)
+
+
 def response_curve(groups: Sequence[EdgeSums], latency_ns: int, side: int, *, seed: int) -> tuple[Point, ...]:
     """Return the result at every horizon of all groups; `at` is the horizon in ns."""
     points = [

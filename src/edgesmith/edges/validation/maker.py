@@ -54,6 +54,19 @@ class MakerBounds(msgspec.Struct, frozen=True, kw_only=True):
     touch: MakerBound
     queue: MakerBound
 
+    @property
+    def sentence(self) -> str:
+        """Return both bounds in words."""
+        return f"filled when touched {_words(self.touch)}; behind the whole queue {_words(self.queue)}"
+
+
+def _words(bound: MakerBound) -> str:
+    if bound.net_bps is None:
+        return f"0 of {bound.decisions:,}"
+    low = "unknown" if bound.net_low_bps is None else f"{bound.net_low_bps:.2f}"
+    each = f"keep {bound.net_bps:.2f} bps each, at least {low}, {bound.decision_bps or 0.0:.2f} a decision"
+    return f"{bound.fills:,} of {bound.decisions:,} {each}"
+
 
 def as_maker(spec: EdgeSpec, entry: EntryKind, instrument: Instrument) -> EdgeSpec:
     """Return the edge entered as a maker, at what a maker of its tier pays: the instrument's own fee where the tier says none.

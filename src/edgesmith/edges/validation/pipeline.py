@@ -1,7 +1,8 @@
 """Validate candidates on data discovery never touched: measure, hold against the gates, say the word.
 
-One pass over the coded panel gives the block sums of every candidate and of its grid; everything else but the frozen replay is
-computed from those.
+One pass over the coded panel gives the block sums of every candidate, one reading of the events the trades of all of them, at
+their latency and at twice that; a second reading bounds what makers would get of those that are real. Everything else is computed
+from these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgesmith.domain.units import NS_PER_DAY
 from edgesmith.edges.edge import EdgeSpec
-from edgesmith.edges.validation.card import EdgeCard, HalfLifeRow, Walk
+from edgesmith.edges.validation.card import CostParts, EdgeCard, HalfLifeRow, Walk
 from edgesmith.edges.validation.curves import (
     Point,
     break_even_fee_bps,
@@ -25,12 +26,15 @@ from edgesmith.edges.validation.curves import (
     by_hour,
     finite,
     half_lives,
+    labeled_point,
     latency_curve,
     response_curve,
 )
-from edgesmith.edges.validation.frozen import Frozen, Trades, frozen_replay
+from edgesmith.edges.validation.frozen import Frozen, Trades, cautious, frozen_replays
 from edgesmith.edges.validation.gates import Findings, Gates, judge_findings
+from edgesmith.edges.validation.maker import MakerBounds, maker_bounds, maker_tasks
 from edgesmith.edges.validation.noticing import noticing
+from edgesmith.edges.validation.options import option_results
 from edgesmith.edges.validation.placebos import PlaceboTest, Tested, placebo_tests, smallest_p
 from edgesmith.edges.validation.refit import (
     Combinatorial,
@@ -39,7 +43,9 @@ from edgesmith.edges.validation.refit import (
     grid_overfitting,
     walk_forward,
 )
-from edgesmith.edges.validation.sums import EdgeSums, edge_sums, grid_of, within_regimes
+from edgesmith.edges.validation.replays import Task, replay_edges
+from edgesmith.edges.validation.sums import EdgeSums, edge_sums
+from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 from edgesmith.evaluation.coded import CodedPanel
 from edgesmith.evaluation.intervals import Interval, mean_interval, skewness_widening
@@ -55,11 +61,14 @@ from edgesmith.evaluation.sharpe import (
 from edgesmith.evaluation.significance import FlipResult, critical_value, detectable_effect, mean_influence, sign_flip
 from edgesmith.evaluation.splits import Blocks, anchored, rolling
 from edgesmith.lake.catalog import Partition
+from edgesmith.trading.backtest import instruments_of
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 POWER_T = 0.84
+# What is real, at some fee or other, may be worth a maker's while.
+REAL = frozenset({Verdict.REJECT_COST, Verdict.CANDIDATE, Verdict.VALIDATED})
 # A fold needs blocks to choose on and blocks to be judged on.
 BLOCKS_PER_PART = 4
 SHARPE_BLOCKS_MIN = 20
@@ -85,7 +94,6 @@ class _Measured(NamedTuple):
     grid: Floats
     # Of an edge that acts in some regimes, the blocks in which one of those was.
     grid_keys: NDArray[np.int64]
-    own_cell: int
     frozen: Frozen
     stressed: Frozen
     regimes: tuple[Point, ...]
@@ -128,11 +136,12 @@ def validate(
         raise InputError("no edge was given to validate; `edgesmith edges ls` shows the candidates")
     report = progress or (lambda _stage, _done, _total: None)
     groups = _group_sums(specs, panel)
-    measured = []
-    for index, spec in enumerate(specs):
-        report("replaying", index, len(specs))
-        measured.append(_measure(spec, [group[index] for group in groups], panel, partitions, config))
-    report("replaying", len(specs), len(specs))
+    own = [_own(spec, [group[index] for group in groups], panel) for index, spec in enumerate(specs)]
+    traded = _traded(specs, own, panel, partitions, config, partial(report, "replaying"))
+    measured = [
+        _measure(spec, [group[index] for group in groups], own[index], traded[index], panel, config)
+        for index, spec in enumerate(specs)
+    ]
     excess = _excess_tests(measured, config)
     net = _net_tests(measured, config)
     placebos = placebo_tests(
@@ -147,55 +156,90 @@ def validate(
         p_excess = _p_same_side(one, float(excess.p_family[i]))
         tests = _Tests(p_excess, float(net.p_family[i]), _mde(one, excess, config), placebos[i])
         cards.append(_card(one, tests, panel, config, trials, leaks(one.spec)))
-    return cards
+    return _with_makers(cards, measured, panel, partitions, config)
 
 
 def _group_sums(specs: Sequence[EdgeSpec], panel: CodedPanel) -> list[list[EdgeSums]]:
     triggers = [spec.trigger for spec in specs]
-    return [
-        [edge_sums(one) for one in panel.trigger_sums(triggers, block_ns=group.block_ns, columns=group.columns)]
-        for group in column_groups(panel.labels, panel.last_ns - panel.first_ns)
-    ]
+    latencies, horizons = {spec.latency_ns for spec in specs}, {spec.horizon_ns for spec in specs}
+    found = []
+    for group in column_groups(panel.labels, panel.last_ns - panel.first_ns):
+        # Curves are along one axis, at an edge's own place on the other.
+        columns = [one for one in group.columns if one[0] in latencies or one[1] in horizons]
+        found.append([edge_sums(one) for one in panel.trigger_sums(triggers, block_ns=group.block_ns, columns=columns)])
+    return found
 
 
-def _measure(
-    spec: EdgeSpec, groups: Sequence[EdgeSums], panel: CodedPanel, partitions: Sequence[Partition], config: ValidationConfig
-) -> _Measured:
-    pair = (spec.latency_ns, spec.horizon_ns)
-    own = next((group for group in groups if pair in group.columns), None)
+def _own(spec: EdgeSpec, groups: Sequence[EdgeSums], panel: CodedPanel) -> EdgeSums:
+    own = next((group for group in groups if (spec.latency_ns, spec.horizon_ns) in group.columns), None)
     if own is None:
         raise InputError(f"edge {spec.edge_id}: the panel lacks its latency and horizon; code the panel with them")
     if (panel.labels.fee_in_bps, panel.labels.fee_out_bps) != (spec.fee_in_bps, spec.fee_out_bps):
         raise InputError(f"edge {spec.edge_id}: the panel is at other fees than the edge; give `panel.with_fees` its own")
-    features = [bound.feature for bound in spec.trigger.bounds]
-    found = within_regimes(panel, spec.trigger.regimes).grid_sums(features, block_ns=own.block_ns, columns=[pair])
-    replayed = partial(
-        frozen_replay, partitions, spec, block_ns=own.block_ns, seed=config.seed, start_ns=panel.first_ns, end_ns=panel.last_ns
-    )
+    return own
+
+
+def _traded(
+    specs: Sequence[EdgeSpec],
+    own: Sequence[EdgeSums],
+    panel: CodedPanel,
+    partitions: Sequence[Partition],
+    config: ValidationConfig,
+    report: Callable[[int, int], None],
+) -> list[tuple[Frozen, Frozen]]:
+    # Each edge at its own latency and late, all from one reading.
+    tasks = []
+    for spec, sums in zip(specs, own, strict=True):
+        latencies = (spec.latency_ns, config.gates.stressed_ns(spec.latency_ns))
+        tasks += [Task(cautious(spec), latency_ns, sums.block_ns) for latency_ns in latencies]
+    found = frozen_replays(partitions, tasks, seed=config.seed, start_ns=panel.first_ns, end_ns=panel.last_ns, progress=report)
+    return list(zip(found[::2], found[1::2], strict=True))
+
+
+def _measure(
+    spec: EdgeSpec,
+    groups: Sequence[EdgeSums],
+    own: EdgeSums,
+    traded: tuple[Frozen, Frozen],
+    panel: CodedPanel,
+    config: ValidationConfig,
+) -> _Measured:
+    options = option_results(spec, panel, own.block_ns)
     return _Measured(
         spec=spec,
         groups=tuple(groups),
         own=own,
-        column=own.column(*pair),
-        grid=grid_of(found, *pair),
-        grid_keys=found.keys,
-        own_cell=_place(spec, panel),
-        frozen=replayed(),
-        stressed=replayed(latency_ns=config.gates.stressed_ns(spec.latency_ns)),
+        column=own.column(spec.latency_ns, spec.horizon_ns),
+        grid=options.grid,
+        grid_keys=options.keys,
+        frozen=traded[0],
+        stressed=traded[1],
         regimes=_by_regime(spec, panel, own.block_ns, config.seed),
     )
 
 
-def _place(spec: EdgeSpec, panel: CodedPanel) -> int:
-    # Where the grid keeps the edge's own cell; -1 when it spans several bins.
-    place = 0
-    for bound in spec.trigger.bounds:
-        bins = panel.bins[panel.place_of(bound.feature)]
-        codes = [bins.count] if bound.missing else [c for c in range(bins.count) if bins.bounds(c) == (bound.low, bound.high)]
-        if len(codes) != 1:
-            return -1
-        place = place * (bins.count + 1) + codes[0]
-    return place
+def _with_makers(
+    cards: Sequence[EdgeCard],
+    measured: Sequence[_Measured],
+    panel: CodedPanel,
+    partitions: Sequence[Partition],
+    config: ValidationConfig,
+) -> list[EdgeCard]:
+    tasks: list[Task] = []
+    real = [at for at, card in enumerate(cards) if card.verdict in REAL]
+    for at in real:
+        spec = measured[at].spec
+        used = [one for one in partitions if (one.key.venue, one.key.symbol) == (spec.venue, spec.symbol.upper())]
+        (instrument,) = instruments_of(used, [(spec.venue, spec.symbol.upper())])
+        tasks += maker_tasks(spec, instrument, measured[at].own.block_ns)
+    if not tasks:
+        return list(cards)
+    records = replay_edges(partitions, tasks, start_ns=panel.first_ns, end_ns=panel.last_ns)
+    bounds: dict[int, MakerBounds] = {}
+    for place, at in enumerate(real):
+        pair = slice(2 * place, 2 * place + 2)
+        bounds[at] = maker_bounds(tasks[pair], records[pair], config.seed)
+    return [msgspec.structs.replace(card, maker=bounds.get(at)) for at, card in enumerate(cards)]
 
 
 def _by_regime(spec: EdgeSpec, panel: CodedPanel, block_ns: int, seed: int) -> tuple[Point, ...]:
@@ -279,7 +323,7 @@ def _findings(
         p_excess=tests.p_excess,
         p_net=tests.p_net,
         gross_bps=_plus(_mean(frozen.trades.gross_bps), frozen.spread_bps),
-        cost_bps=_plus(_mean(frozen.trades.fees_bps), frozen.spread_bps),
+        cost_bps=_plus(_mean(frozen.trades.gross_bps - frozen.trades.net_bps), frozen.spread_bps),
         net_bps=finite(frozen.net_bps.mean),
         net_low_bps=net_low,
         stressed_latency_ns=config.gates.stressed_ns(spec.latency_ns),
@@ -324,6 +368,13 @@ def _card(
         capacity_usd=usd,
         net_low_usd_per_day=None if low is None else frozen.usd_per_day(low, config.capacity_usd_max),
         sharpe_daily=None if series is None else series.sharpe * math.sqrt(NS_PER_DAY / series.length_ns),
+        cost_parts=CostParts(
+            spread_bps=frozen.spread_bps,
+            fee_in_bps=spec.fee_in_bps,
+            fee_out_bps=spec.fee_out_bps,
+            funding_bps=frozen.funding_bps,
+        ),
+        labeled=labeled_point(one.own, one.column, spec.side, seed=seed),
         psr=None if series is None else probabilistic_sharpe(series),
         track_record_min_days=None if series is None else finite(track_record_min_blocks(series) * series.length_ns / NS_PER_DAY),
         cpcv_positive_ratio=None if paths is None else paths.positive_ratio,
@@ -344,7 +395,7 @@ def _card(
 def _walks(one: _Measured, blocks: Blocks, config: ValidationConfig) -> tuple[WalkForward, WalkForward] | None:
     if len(blocks.keys) < (config.folds + 1) * BLOCKS_PER_PART:
         return None
-    judge = partial(walk_forward, one.grid, side=one.spec.side, own_cell=one.own_cell, seed=config.seed)
+    judge = partial(walk_forward, one.grid, side=one.spec.side, own_cell=0, seed=config.seed)
     return judge(anchored(blocks, config.folds)), judge(rolling(blocks, config.folds))
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgesmith.errors import InputError
-from edgesmith.evaluation.coded import CodedDay, CodedPanel
 from edgesmith.evaluation.labels import C, G, N, moments_bps
 from edgesmith.evaluation.significance import Influence, excess_influence
 from edgesmith.evaluation.sums import TriggerSums
@@ -53,29 +48,3 @@ class EdgeSums(NamedTuple):
 def edge_sums(found: TriggerSums) -> EdgeSums:
     """Return the sums of one trigger, from fixed point to bps."""
     return EdgeSums(found.keys, found.block_ns, found.columns, moments_bps(found.sums), moments_bps(found.totals))
-
-
-def grid_of(found: TriggerSums, latency_ns: int, horizon_ns: int) -> Floats:
-    """Return the moments (blocks, cells, 6) of a grid of cells at one column, in bps."""
-    column = found.columns.index((latency_ns, horizon_ns))
-    return np.moveaxis(moments_bps(found.sums[:, :, column]), 0, 1)
-
-
-def within_regimes(panel: CodedPanel, regimes: Sequence[int] | None) -> CodedPanel:
-    """Return the panel with labels in `regimes` only; all of it where None."""
-    if regimes is None:
-        return panel
-    if panel.regime_feature is None:
-        raise InputError("the edge acts in some regimes only, but this panel has no regime feature; give the regime model")
-    place = panel.place_of(panel.regime_feature)
-    wanted = np.searchsorted(np.array(panel.bins[place].cuts), np.array(regimes, np.float64), "right")
-
-    def open_day(day: date) -> CodedDay:
-        found = panel.open_day(day)
-        last = found.grid.segment_last.copy()
-        # A row outside of any segment has no label.
-        rows = found.codes.shape[1]
-        last[:rows][~np.isin(found.codes[place], wanted)] = -1
-        return found._replace(grid=found.grid._replace(segment_last=last))
-
-    return replace(panel, open_day=open_day)
