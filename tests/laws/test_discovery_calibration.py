@@ -26,7 +26,7 @@ def discoveries(result: Judged) -> int:
     return sum(cell.verdict in (Verdict.CANDIDATE, Verdict.REJECT_COST) for cell in result.cells)
 
 
-def test_t9_family_wise_error_holds_where_counting_rows_fails() -> None:
+def test_t09_family_wise_error_holds_where_counting_rows_fails() -> None:
     false = np.mean([discoveries(result) > 0 for result in null_results()])
     assert false <= NOMINAL + 2 * np.sqrt(NOMINAL * (1 - NOMINAL) / WORLDS), false
     naive = [t for seed in range(10) for t in welch(null_world(seed))]
@@ -46,7 +46,7 @@ def welch(world: World) -> list[float]:
     return list(((mean - mean_rest) / error)[n > 0])
 
 
-def test_t9_effective_rows_are_far_fewer_than_rows() -> None:
+def test_t09_effective_rows_are_far_fewer_than_rows() -> None:
     shares = [
         cell.n_eff / cell.n
         for result in null_results()[:20]
@@ -56,7 +56,7 @@ def test_t9_effective_rows_are_far_fewer_than_rows() -> None:
     assert 0.05 < np.median(shares) < 0.5, np.median(shares)
 
 
-def test_t9_p_values_are_uniform_under_the_null() -> None:
+def test_t09_p_values_are_uniform_under_the_null() -> None:
     rng = np.random.default_rng(0)
     p = np.sort([rng.choice([cell.p_cell for cell in result.cells if cell.p_cell is not None]) for result in null_results()])
     ranks = np.arange(1, WORLDS + 1) / WORLDS

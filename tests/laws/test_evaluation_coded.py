@@ -133,7 +133,7 @@ def sums_by_hand(rows: list[NaiveRow], columns: list[tuple[int, int]], holds: An
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), batch=st.integers(1, 170))
-def test_t3_t18_panel_equals_its_definition(seed: int, batch: int) -> None:
+def test_t03_t18_panel_equals_its_definition(seed: int, batch: int) -> None:
     events, features = a_tape(seed)
     tape = Tape(events, features, batch)
     rows = wanted_rows(tape, features)
@@ -155,7 +155,7 @@ def test_t3_t18_panel_equals_its_definition(seed: int, batch: int) -> None:
             np.testing.assert_array_equal(sums.totals[at], everything[key])
 
 
-def test_t8_a_row_knows_what_was_received_by_its_instant_and_no_more() -> None:
+def test_t08_a_row_knows_what_was_received_by_its_instant_and_no_more() -> None:
     events, features = a_tape(5, 400)
     tape = Tape(events, features)
     panel = a_panel(tape)

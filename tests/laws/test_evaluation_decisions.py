@@ -173,7 +173,7 @@ def first_label(events: np.ndarray, latency_ns: int) -> tuple[int, ...]:
     return streamed(events, np.zeros((len(events), 1)), [], spec)[0][2][latency_ns, NS_PER_S]
 
 
-def test_t3_quote_one_ns_after_entry_does_not_matter_and_at_entry_does() -> None:
+def test_t03_quote_one_ns_after_entry_does_not_matter_and_at_entry_does() -> None:
     latency_ns = 50 * NS_PER_MS
     base = [(0, 100.0), (latency_ns + 1, 150.0), (900 * NS_PER_MS, 101.0), (2 * NS_PER_S, 101.0)]
     assert first_label(quotes(*base), latency_ns)[1] == 100 * 10_000
@@ -183,7 +183,7 @@ def test_t3_quote_one_ns_after_entry_does_not_matter_and_at_entry_does() -> None
     assert first_label(quotes(*at_entry), latency_ns)[1] == 0
 
 
-def test_t3_same_instant_takes_the_last_quote() -> None:
+def test_t03_same_instant_takes_the_last_quote() -> None:
     events = quotes((0, 100.0), (NS_PER_S, 105.0), (NS_PER_S, 102.0), (2 * NS_PER_S, 90.0))
     assert first_label(events, 0)[1] == 200 * 10_000
 

@@ -123,7 +123,7 @@ def test_one_at_a_time_gives_the_same_bytes() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 5_999), st.integers(0, 2**31))
-def test_later_events_change_nothing_before(place: int, seed: int) -> None:
+def test_t04_later_events_change_nothing_before(place: int, seed: int) -> None:
     place %= len(tape())
     other = tape().copy()
     other[place:] = with_leader(mixed_tape(6_000, seed=seed))[place:]

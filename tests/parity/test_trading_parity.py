@@ -81,7 +81,7 @@ def test_position_is_not_shown_before_its_fill_is_known() -> None:
         assert qty == pytest.approx(sum(fill.qty for fill in known if fill.ts_known <= ts))
 
 
-def test_features_at_a_bar_are_from_before_the_bar_ended() -> None:
+def test_t08_features_at_a_bar_are_from_before_the_bar_ended() -> None:
     class Bars(Scripted):
         streams = ()
         bar_ns = 100_000_000

@@ -47,7 +47,7 @@ def test_candidates_get_verdicts_cards_and_evidence(desk: tuple[Path, str], caps
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_data_the_search_saw_is_refused(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_t15_data_the_search_saw_is_refused(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     """Trap T15: "out of sample" that was inside discovery."""
     assert run(words(desk, "--from", "2026-01-05")) == 2
     assert "what was searched proves nothing" in capsys.readouterr().err

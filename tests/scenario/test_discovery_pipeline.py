@@ -114,7 +114,7 @@ def test_needed_ic_comes_before_the_search_and_follows_its_formula(planted: np.n
     assert 0.15 * 60_000 < one.n < 0.2 * 60_000 + 1
 
 
-def test_bin_edges_know_only_the_edges_span(planted: np.ndarray) -> None:
+def test_t05_bin_edges_know_only_the_edges_span(planted: np.ndarray) -> None:
     result = found(planted, 0.0001)
     changed = planted.copy()
     late = changed["ts_recv"] >= result.edges_span.test_first_ns

@@ -92,7 +92,7 @@ def test_two_regimes_are_found_and_told_apart_on_other_days(lake: Path, tmp_path
     assert abs(summary.transitions[0][1] - summary.transitions[1][0]) <= 1
 
 
-def test_ids_survive_a_refit_on_another_day(lake: Path, tmp_path: Path) -> None:
+def test_t06_ids_survive_a_refit_on_another_day(lake: Path, tmp_path: Path) -> None:
     day = DAY + timedelta(days=2)
     logs = [
         episodes(lake, model, day, tmp_path / f"{k}.parquet")
@@ -105,7 +105,7 @@ def test_ids_survive_a_refit_on_another_day(lake: Path, tmp_path: Path) -> None:
     assert np.mean(labels[0] == labels[1]) > 0.95
 
 
-def test_a_violent_future_changes_nothing_before_it(lake: Path, tmp_path: Path) -> None:
+def test_t06_a_violent_future_changes_nothing_before_it(lake: Path, tmp_path: Path) -> None:
     for k in range(2):
         add_day(tmp_path, DAY + timedelta(days=k))
     day = DAY + timedelta(days=1)
@@ -121,7 +121,7 @@ def test_a_violent_future_changes_nothing_before_it(lake: Path, tmp_path: Path) 
     assert set(after["label"].to_numpy()[after["begin_ns"].to_numpy() > last_ns]) <= {0, 1}
 
 
-def test_the_interval_of_the_fit_is_refused(lake: Path, tmp_path: Path) -> None:
+def test_t05_the_interval_of_the_fit_is_refused(lake: Path, tmp_path: Path) -> None:
     model = first_model(lake)
     with pytest.raises(InputError, match="was fitted on data up to then, and its labels there know their future"):
         log_regimes(Catalog(lake).partitions(start=DAY), model, tmp_path / "log.parquet")

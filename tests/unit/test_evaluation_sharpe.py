@@ -58,7 +58,7 @@ def test_deflation_only_lowers() -> None:
     assert chances[0] == pytest.approx(probabilistic_sharpe(one))
 
 
-def test_a_tiny_ratio_per_event_passes_no_gate() -> None:
+def test_t20_a_tiny_ratio_per_event_passes_no_gate() -> None:
     """Trap T20: 0.0002 per block is nothing, however it would look annualized over millions of events."""
     values = np.random.default_rng(1).standard_normal(10_000)
     values += 0.0002 - values.mean()

@@ -23,7 +23,7 @@ def axes(draw: st.DrawFn) -> Blocks:
 
 @settings(max_examples=200, deadline=None)
 @given(axes(), st.data())
-def test_no_training_label_touches_a_judged_block(blocks: Blocks, data: st.DataObject) -> None:
+def test_t07_no_training_label_touches_a_judged_block(blocks: Blocks, data: st.DataObject) -> None:
     """Trap T7: also labels that start before the test and end inside, and tests in several pieces."""
     test = np.array(data.draw(st.lists(st.booleans(), min_size=len(blocks.keys), max_size=len(blocks.keys))))
     train = purged(blocks, test)
