@@ -6,15 +6,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from edgesmith.cli.world import make_world
+from numpy.typing import NDArray
+
+from edgesmith.cli.world import DEFAULT_START_DAY, write_world
 from edgesmith.domain.instruments import Instrument
+from edgesmith.domain.records import joined
 from edgesmith.domain.units import NS_PER_MS, NS_PER_S
 from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.pipeline import discover
 from edgesmith.edges.discovery.result import DiscoveryResult
-from edgesmith.evaluation.bins import FeatureBins
+from edgesmith.edges.edge import EdgeSpec
+from edgesmith.edges.validation.options import bins_with_bounds
 from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.sources import LakeSource, instrument_index
 from edgesmith.features.catalog import feature, feature_set
@@ -22,6 +26,9 @@ from edgesmith.features.operator import FeatureSpec
 from edgesmith.features.program import Program
 from edgesmith.lake.catalog import Catalog, Partition
 from edgesmith.trading.backtest import instruments_of
+from edgesmith.worlds.scenario import Scenario
+from edgesmith.worlds.scenarios import find_scenario
+from edgesmith.worlds.world import World
 
 FEATURES = "stationary"
 # What a chimera's sizes and sides say, which belong to another market than its prices. Features of prices are not null there:
@@ -38,14 +45,6 @@ FOREIGN: tuple[tuple[str, dict[str, float]], ...] = (
 QUICK = DiscoveryConfig(
     horizons_ns=(NS_PER_S // 2, NS_PER_S, 2 * NS_PER_S), latencies_ns=(0, 50 * NS_PER_MS), flips=1_999, depth=1
 )
-# Decisions as far apart as those the plants answer to.
-PLANTED = DiscoveryConfig(
-    horizons_ns=(NS_PER_S, 5 * NS_PER_S),
-    latencies_ns=(0, 50 * NS_PER_MS, 100 * NS_PER_MS),
-    grid_ns=500 * NS_PER_MS,
-    flips=1_999,
-    depth=1,
-)
 
 
 class Desk(NamedTuple):
@@ -55,6 +54,24 @@ class Desk(NamedTuple):
     source: LakeSource
     instrument: Instrument
     program: Program
+    world: World
+
+    @property
+    def claim(self) -> dict[str, Any]:
+        """Return what the record of the first day says of the first claim."""
+        return self.claims[0]
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """Return what the record of the first day says of each claim."""
+        truth = self.partitions[0].meta.truth
+        assert truth is not None, "a simulated world without its truth"
+        found: list[dict[str, Any]] = truth["claims"]
+        return found
+
+    def events(self, first_ns: int, last_ns: int) -> NDArray[Any]:
+        """Return what was received from `first_ns` to `last_ns`."""
+        return joined(list(self.source.window(first_ns, last_ns + 1)))
 
     @property
     def index(self) -> int:
@@ -69,10 +86,12 @@ class Desk(NamedTuple):
         """Return the source, cut at an instant."""
         return self.source if until_ns is None else CutSource(self.partitions, until_ns)
 
-    def panel(self, result: DiscoveryResult, config: DiscoveryConfig, first_ns: int, last_ns: int) -> CodedPanel:
-        """Return the decisions of a span, coded with the bins a search froze."""
+    def panel(
+        self, result: DiscoveryResult, config: DiscoveryConfig, first_ns: int, last_ns: int, specs: Sequence[EdgeSpec] = ()
+    ) -> CodedPanel:
+        """Return the decisions of a span, coded with the bins a search froze, cut also where `specs` are."""
         labels = config.labels_at(result.fee_in_bps, result.fee_out_bps)
-        bins = [FeatureBins(one.feature, one.cuts) for one in result.bins]
+        bins = bins_with_bounds(result.bins, specs, {str(one): one.name for one in self.program.features})
         return code_panel(self.source, self.index, self.program, labels, bins, first_ns, last_ns, lake=None)
 
 
@@ -94,16 +113,18 @@ class CutSource(LakeSource):
 
 
 @contextmanager
-def desk_of(name: str, seed: int, hours: int, *, foreign: bool = False) -> Iterator[Desk]:
+def desk_of(world: str | Scenario, seed: int, hours: int, *, foreign: bool = False) -> Iterator[Desk]:
     """Make a world in a lake of its own, and take it away afterwards; `foreign` searches FOREIGN instead of FEATURES."""
+    scenario = find_scenario(world) if isinstance(world, str) else world
     with tempfile.TemporaryDirectory(prefix="edgesmith-truth-") as folder:
         root = Path(folder)
-        written = make_world(name, seed=seed, root=root, hours=hours, workers=1)
+        made = World(scenario, seed=seed, start_day=DEFAULT_START_DAY, hours=hours)
+        written = write_world(made, root, workers=1)
         partitions = Catalog(root).partitions(symbol=written.instrument.symbol)
         source = LakeSource(partitions)
         instrument = instruments_of(partitions, source.instruments)[0]
         specs = feature_set(FEATURES) if not foreign else [_named(name, params) for name, params in FOREIGN]
-        yield Desk(tuple(partitions), source, instrument, Program(specs))
+        yield Desk(tuple(partitions), source, instrument, Program(specs), made)
 
 
 def _named(name: str, params: dict[str, float]) -> FeatureSpec:

@@ -11,7 +11,7 @@ from benchmarks.truth.desk import QUICK, Desk, desk_of
 from edgesmith.domain.events import KIND_BBO
 from edgesmith.domain.records import joined, taken
 from edgesmith.edges.baselines.prior_method import RETURN_MIN, PriorOutcome, run_prior_method
-from edgesmith.edges.baselines.textbook import iid_permutation, newey_west, welch
+from edgesmith.edges.baselines.textbook import ic_t, iid_permutation, newey_west, welch
 from edgesmith.edges.discovery.result import Cell, DiscoveryResult
 from edgesmith.edges.null_report.calibration import ks_distance
 from edgesmith.edges.verdict import Verdict
@@ -21,6 +21,7 @@ from edgesmith.features.program import Program
 
 FOUND = (Verdict.CANDIDATE, Verdict.REJECT_COST)
 PERMUTATIONS = 199
+METHODS = ("ours", "welch", "newey_west", "permutation", "ic")
 
 
 class NullRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class NullRow(msgspec.Struct, frozen=True, kw_only=True):
     p_welch: float
     p_newey_west: float
     p_permutation: float
+    p_ic: float
     found: int
     candidates: int
     prior_kept: int
@@ -42,16 +44,16 @@ class NullRow(msgspec.Struct, frozen=True, kw_only=True):
     unfiltered_validated: int
 
 
-def null_row(job: tuple[str, int]) -> NullRow | None:
-    """Search one hour of a null world; None where no cell could be tested."""
-    name, seed = job
-    with desk_of(name, seed, 1, foreign=True) as desk:
+def null_row(job: tuple[str, int, int]) -> NullRow | None:
+    """Search some hours of a null world; None where no cell could be tested."""
+    name, seed, hours = job
+    with desk_of(name, seed, hours, foreign=True) as desk:
         result = desk.search(QUICK)
         tested = [cell for cell in result.cells if cell.p_cell is not None and cell.bin != MISSING]
         if not tested:
             return None
         cell = tested[int(np.random.default_rng(seed).integers(len(tested)))]
-        inside, y = _rows(desk, result, cell)
+        inside, y, codes = _rows(desk, result, cell)
         prior = _prior(desk)
     return NullRow(
         world=name,
@@ -61,6 +63,7 @@ def null_row(job: tuple[str, int]) -> NullRow | None:
         p_welch=welch(inside, y),
         p_newey_west=newey_west(inside, y),
         p_permutation=iid_permutation(inside, y, draws=PERMUTATIONS, seed=seed),
+        p_ic=ic_t(codes, y),
         found=sum(one.verdict in FOUND for one in result.cells),
         candidates=sum(one.verdict is Verdict.CANDIDATE for one in result.cells),
         prior_kept=prior[0].kept,
@@ -71,7 +74,7 @@ def null_row(job: tuple[str, int]) -> NullRow | None:
     )
 
 
-def _rows(desk: Desk, result: DiscoveryResult, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+def _rows(desk: Desk, result: DiscoveryResult, cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # The same decisions and moves our test summed, row by row for those who count rows.
     span = result.edges_span
     panel = desk.panel(result, QUICK, span.test_first_ns, span.test_last_ns)
@@ -82,7 +85,8 @@ def _rows(desk: Desk, result: DiscoveryResult, cell: Cell) -> tuple[np.ndarray, 
     reach = min(day.grid.rows, len(mids) - shift)
     moves = (mids[shift : shift + reach] / mids[:reach] - 1.0) * 1e4
     known = np.isfinite(moves) & (day.grid.segment_last[:reach] >= np.arange(reach) + shift)
-    return codes[:reach][known] == cell.bin, moves[known]
+    kept = codes[:reach][known]
+    return kept == cell.bin, moves[known], kept
 
 
 def _prior(desk: Desk) -> tuple[PriorOutcome, PriorOutcome]:
@@ -106,7 +110,7 @@ def _prior(desk: Desk) -> tuple[PriorOutcome, PriorOutcome]:
 def summary(rows: list[NullRow]) -> dict[str, Any]:
     """Return sizes, distances from uniform and false finds of every method."""
     table: dict[str, Any] = {"worlds": len(rows)}
-    for method in ("ours", "welch", "newey_west", "permutation"):
+    for method in METHODS:
         p = np.array([getattr(row, f"p_{method}") for row in rows])
         table[method] = {"size_5": float((p <= 0.05).mean()), "size_1": float((p <= 0.01).mean()), "ks": ks_distance(p)}
     table["ours"]["any_found"] = float(np.mean([row.found > 0 for row in rows]))

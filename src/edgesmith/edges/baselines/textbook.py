@@ -1,4 +1,5 @@
-"""What textbooks do with ticks: three p-values for "the mean of the cell differs from the rest" that count rows as independent.
+"""What textbooks do with ticks: p-values for "the mean of the cell differs from the rest", and of a rank correlation,
+that count rows or instants as independent.
 
 They are here to be printed beside ours, never to be used.
 """
@@ -65,3 +66,27 @@ def iid_permutation(cell: Mask, y: Floats, *, draws: int, seed: int) -> float:
     draw = np.random.default_rng(seed)
     beaten = sum(difference(float(draw.choice(y, inside, replace=False).sum())) >= observed for _ in range(draws))
     return (1 + beaten) / (draws + 1)
+
+
+def ic_t(factor: Floats, y: Floats, *, group: int = 10) -> float:
+    """Return the p-value of the t-test that the mean information coefficient is zero, as alphalens prints it.
+
+    alphalens correlates ranks across assets at each date and takes dates as independent, also where forward returns overlap. With
+    one asset, `group` rows in a row stand for a date; groups in which the factor or `y` does not vary have no coefficient.
+    """
+    count = len(y) // group
+    ranks = [_ranks(np.asarray(one[: count * group], np.float64).reshape(count, group)) for one in (factor, y)]
+    x, z = (one - one.mean(axis=1, keepdims=True) for one in ranks)
+    power = np.sqrt((x * x).sum(axis=1) * (z * z).sum(axis=1))
+    known = power > 0.0
+    ic = (x * z).sum(axis=1)[known] / power[known]
+    deviation = float(ic.std(ddof=1)) if len(ic) > 1 else 0.0
+    return _two_sided(float(ic.mean()) / deviation * math.sqrt(len(ic))) if deviation > 0.0 else 1.0
+
+
+def _ranks(rows: Floats) -> Floats:
+    # Along the last axis; equal values share the mean of their ranks.
+    below = (rows[:, :, None] > rows[:, None, :]).sum(axis=2)
+    equal = (rows[:, :, None] == rows[:, None, :]).sum(axis=2)
+    ranks: Floats = below + (equal + 1) / 2.0
+    return ranks
