@@ -99,11 +99,19 @@ def test_t13_trials_are_every_cell_whatever_was_tested(planted: np.ndarray, tmp_
 def test_needed_ic_comes_before_the_search_and_follows_its_formula(planted: np.ndarray) -> None:
     stages: list[Any] = []
     workplace = Workplace(progress=lambda stage, done, total: stages.append((stage, done, total)), on_survey=stages.append)
-    result = found(planted, 0.0001, workplace=workplace)
+    result = discover(TapeSource(planted, 997), instrument(0.0001), QuoteProgram(), CONFIG, workplace=workplace)
     survey = next(one for one in stages if one and not isinstance(one[0], str))
     assert survey == result.needed_ic
-    assert [stage[0] for stage in stages if stage is not survey][-1] == "trading what is real"
-    assert stages.index(survey) < stages.index(("testing", 0, 1))
+    told = [stage for stage in stages if stage is not survey]
+    assert told[-1][0] == "trading what is real"
+    names = list(dict.fromkeys(stage for stage, _, _ in told))
+    assert names[:4] == ["reading the edges span", "coding days", "summing single conditions", "testing"]
+    for name in names[:4]:
+        done = [(done, total) for stage, done, total in told if stage == name]
+        assert done == sorted(done) and done[-1][0] == done[-1][1] > 0, f"{name}: {done}"
+    # A day is not one step: what of its time has been read is told on the way.
+    assert len([1 for stage, done, total in told if stage == "coding days" and 0 < done < total]) >= 1
+    assert stages.index(survey) < next(at for at, stage in enumerate(stages) if stage is not survey and stage[0] == "testing")
     one, five = result.needed_ic
     for row in (one, five):
         assert row.cost_bps is not None and row.gross_sd_bps is not None

@@ -211,7 +211,7 @@ def run_discovery(search: Search) -> tuple[DiscoveryResult, Path]:
             workplace=Workplace(
                 lake=search.lake,
                 workers=search.workers,
-                progress=lambda stage, done, total: advance(done, total),
+                progress=lambda stage, done, total: advance(done, total, stage),
                 on_survey=(lambda _: None) if search.quiet else show_needed,
             ),
         )

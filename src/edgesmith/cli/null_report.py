@@ -82,7 +82,7 @@ def run_null_report(
     source = LakeSource(used)
     (instrument,) = instruments_of(used, source.instruments)
     with progress("null report") as advance:
-        workplace = Workplace(lake=lake, workers=workers, progress=lambda _stage, done, total: advance(done, total))
+        workplace = Workplace(lake=lake, workers=workers, progress=lambda stage, done, total: advance(done, total, stage))
         found = null_report(source, instrument, program, config, workplace=workplace)
     folder = runs / f"null_{short_hash([found.instrument, found.data_fingerprint, found.features, program.program_id, config])}"
     folder.mkdir(parents=True, exist_ok=True)

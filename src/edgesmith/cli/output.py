@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Advance(Protocol):
     """Told how far a piece of work has come."""
 
-    def __call__(self, done: int, total: int | None) -> None:
-        """Show `done` of `total`."""
+    def __call__(self, done: int, total: int | None, step: str = "") -> None:
+        """Show `done` of `total` of a step; a new step begins the bar and its time anew."""
         ...
 
 
@@ -75,7 +75,13 @@ def progress(label: str, unit: str = "") -> Iterator[Advance]:
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(label, total=None)
 
-        def advance(done: int, total: int | None) -> None:
+        shown = ""
+
+        def advance(done: int, total: int | None, step: str = "") -> None:
+            nonlocal shown
+            if step != shown:
+                shown = step
+                bar.reset(task, description=f"{label}: {step}")
             bar.update(task, completed=done, total=total)
 
         yield advance

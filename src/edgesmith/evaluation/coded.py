@@ -26,7 +26,7 @@ from edgesmith.evaluation.bins import FeatureBins, coarse_codes, cut_matrix, enc
 from edgesmith.evaluation.day_files import DayFiles
 from edgesmith.evaluation.decisions import DayCollector, DecisionSampler, GridDay, labeled_rows, sampled
 from edgesmith.evaluation.labels import BLOCK_ROWS_MAX, MOMENTS, ColumnGroup, LabelSpec
-from edgesmith.evaluation.sources import EventSource, FeatureProgram
+from edgesmith.evaluation.sources import EventSource, FeatureProgram, Reading
 from edgesmith.evaluation.sums import BlockSums, Cells, GridCells, TriggerCells, TriggerSums, add_rows, reserve
 from edgesmith.evaluation.triggers import TriggerLike, conditions_of
 from edgesmith.parallel import Progress, map_ordered
@@ -263,8 +263,9 @@ def code_panel(
     )
     files = DayFiles(lake, short_hash(coding), *source.instruments[instrument])
     days = tuple(date_of_ns(at * NS_PER_DAY) for at in range(first_ns // NS_PER_DAY, last_ns // NS_PER_DAY + 1))
-    work = partial(_code_day, source, instrument, program, coding, files)
-    for _ in map_ordered(work, days, workers=workers, mode="threads", progress=progress):
+    reading = Reading([window_of(coding, day) for day in days], progress)
+    work = partial(_code_day, source, instrument, program, coding, files, reading)
+    for _ in map_ordered(work, days, workers=workers, mode="threads"):
         pass
     return CodedPanel(
         bins=ordered,
@@ -286,6 +287,7 @@ def read_window(
     program: FeatureProgram,
     coding: Coding,
     window: tuple[int, int],
+    reading: Reading,
     take: Callable[[slice, NDArray[np.float64]], None],
 ) -> tuple[GridDay, int]:
     """Read the decisions of a window and what their labels need; returns them and the place of their first row in the window.
@@ -299,7 +301,7 @@ def read_window(
     sampler = DecisionSampler(
         len(program.names), grid_ns=step_ns, latencies_ns=coding.latencies_ns, gap_ns=coding.gap_ns, instrument=instrument
     )
-    events = source.window(*read_range(coding, window))
+    events = reading.follow(window, source.window(*read_range(coding, window)))
     for rows in sampled(events, program, sampler, instruments=len(source.instruments)):
         at, of = collector.take(rows)
         if at.start < at.stop:
@@ -314,15 +316,19 @@ def read_range(coding: Coding, window: tuple[int, int]) -> tuple[int, int]:
     return window[0] - coding.warmup_ns, min(window[1] + after_ns, coding.last_ns + 1)
 
 
-def _window_of(coding: Coding, day: date) -> tuple[int, int]:
+def window_of(coding: Coding, day: date) -> tuple[int, int]:
+    """Return the receive times of a day's decisions, the end excluded."""
     start_ns = (day.toordinal() - date(1970, 1, 1).toordinal()) * NS_PER_DAY
     return max(start_ns, coding.first_ns), min(start_ns + NS_PER_DAY, coding.last_ns + 1)
 
 
-def _code_day(source: EventSource, instrument: int, program: FeatureProgram, coding: Coding, files: DayFiles, day: date) -> None:
-    window = _window_of(coding, day)
+def _code_day(
+    source: EventSource, instrument: int, program: FeatureProgram, coding: Coding, files: DayFiles, reading: Reading, day: date
+) -> None:
+    window = window_of(coding, day)
     fingerprint = source.window_fingerprint(*read_range(coding, window))
     if files.load(day, fingerprint) is not None:
+        reading.skip(window)
         return
     names = tuple(program.names)
     columns = np.array([names.index(one.name) for one in coding.bins], np.int64)
@@ -332,7 +338,7 @@ def _code_day(source: EventSource, instrument: int, program: FeatureProgram, cod
     def encode(at: slice, rows: NDArray[np.float64]) -> None:
         encode_columns(rows, columns, cuts, counts, codes[:, at])
 
-    grid, skipped = read_window(source, instrument, program, coding, window, encode)
+    grid, skipped = read_window(source, instrument, program, coding, window, reading, encode)
     # Rows in a gap hold no decision; their codes are never read, but the file must be the same each time.
     codes = codes[:, skipped : skipped + grid.rows]
     codes[:, grid.segment_last[: grid.rows] < 0] = 0
@@ -349,7 +355,7 @@ def _coarse(coding: Coding, fine: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _open_day(source: EventSource, coding: Coding, files: DayFiles, day: date) -> CodedDay:
-    kept = files.load(day, source.window_fingerprint(*read_range(coding, _window_of(coding, day))))
+    kept = files.load(day, source.window_fingerprint(*read_range(coding, window_of(coding, day))))
     if kept is None:
         raise DataError(f"the coded panel of {day} is gone or its data changed while it was in use; run the command again")
     arrays, numbers = kept.arrays, kept.numbers

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesmith.compiled import kernel
-from edgesmith.parallel import map_ordered
+from edgesmith.parallel import Progress, map_ordered
 
 Floats = NDArray[np.float64]
 
@@ -102,6 +102,7 @@ def sign_flip(
     one_sided: bool = False,
     widening: Floats | None = None,
     workers: int | None = 1,
+    progress: Progress | None = None,
 ) -> FlipResult:
     """Test every cell by flipping the signs of whole blocks, alone and against the largest of its family.
 
@@ -129,7 +130,7 @@ def sign_flip(
     chunks = [(begin, min(FLIPS_PER_CHUNK, flips - begin)) for begin in range(0, flips, FLIPS_PER_CHUNK)]
     beaten, beaten_by_max = np.zeros(len(t), np.int64), np.zeros(len(t), np.int64)
     maxima = []
-    for one, by_max, largest in map_ordered(work, chunks, workers=workers, mode="threads"):
+    for one, by_max, largest in map_ordered(work, chunks, workers=workers, mode="threads", progress=progress):
         beaten += one
         beaten_by_max += by_max
         maxima.append(largest)

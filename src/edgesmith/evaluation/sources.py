@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from edgesmith.canonical import content_hash
 from edgesmith.domain.events import Stream
 from edgesmith.domain.records import as_records
+from edgesmith.domain.units import NS_PER_S
 from edgesmith.errors import DataError, InputError
 from edgesmith.lake.catalog import Partition
 from edgesmith.lake.replay import Replay
+from edgesmith.parallel import Progress
 
 
 class EventSource(Protocol):
@@ -111,6 +114,36 @@ class LakeSource:
 
     def _overlapping(self, start_ns: int, end_ns: int) -> list[Partition]:
         return [one for one in self.partitions if one.meta.ts_recv_max >= start_ns and one.meta.ts_recv_min < end_ns]
+
+
+class Reading:
+    """How much of the time asked for has been read, in seconds of the market; windows may be read by several threads at once."""
+
+    def __init__(self, windows: Sequence[tuple[int, int]], progress: Progress | None) -> None:
+        self._read_ns = dict.fromkeys(windows, 0)
+        self._total_s = sum(end - start for start, end in windows) // NS_PER_S
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def follow(self, window: tuple[int, int], batches: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """Yield the batches that are read for a window, and count each once it has been dealt with."""
+        for batch in batches:
+            yield batch
+            if len(batch):
+                self._count(window, int(batch["ts_recv"][-1]))
+        self.skip(window)
+
+    def skip(self, window: tuple[int, int]) -> None:
+        """Count a window as read."""
+        self._count(window, window[1])
+
+    def _count(self, window: tuple[int, int], until_ns: int) -> None:
+        if self._progress is None:
+            return
+        with self._lock:
+            start_ns, end_ns = window
+            self._read_ns[window] = min(max(until_ns, start_ns), end_ns) - start_ns
+            self._progress(sum(self._read_ns.values()) // NS_PER_S, self._total_s)
 
 
 def instrument_index(source: EventSource, venue: str, symbol: str) -> int:

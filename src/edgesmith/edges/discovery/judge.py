@@ -24,6 +24,7 @@ from edgesmith.evaluation.significance import (
     simes,
 )
 from edgesmith.evaluation.sums import BlockSums, SingleCells
+from edgesmith.parallel import Progress
 
 # A two-sided 90 % interval reaches this many standard errors.
 INTERVAL_ERRORS = 1.645
@@ -67,6 +68,7 @@ def judge(
     config: DiscoveryConfig,
     alpha: float | None = None,
     workers: int | None = 1,
+    progress: Progress | None = None,
 ) -> Judged:
     """Test every cell of every column group as one family at `alpha`, the config's by default.
 
@@ -77,7 +79,7 @@ def judge(
     # Every feature has each row once, so the cells of the first are all rows.
     everything = np.arange(slots)
     measured = [measure(one, group, cells, everything, config) for group, one in zip(groups, sums, strict=True)]
-    outcome = _test(measured, cells, config, config.alpha if alpha is None else alpha, workers)
+    outcome = _test(measured, cells, config, config.alpha if alpha is None else alpha, workers, progress)
     found: list[Cell] = []
     offset = 0
     for group in measured:
@@ -129,12 +131,13 @@ def _test(
     config: DiscoveryConfig,
     alpha: float,
     workers: int | None,
+    progress: Progress | None,
 ) -> Outcome:
     groups = [one.group for one in measured]
     testable = np.concatenate([one.testable for one in measured])
     widening = np.concatenate([one.widening for one in measured])
     psis = [one.psi if one.testable.all() else one.psi[:, one.testable] for one in measured]
-    excess = flip(groups, psis, widening[testable], config, workers=workers)
+    excess = flip(groups, psis, widening[testable], config, workers=workers, progress=progress)
     p_cell, p_family = spread(excess.p_cell, testable), spread(excess.p_family, testable)
     # Latencies and horizons are nested in a trigger: Simes within, false discoveries across.
     triggers = simes(np.nan_to_num(p_cell, nan=1.0).reshape(-1, len(cells)).T).min(axis=1)

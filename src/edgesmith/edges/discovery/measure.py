@@ -20,6 +20,7 @@ from edgesmith.evaluation.significance import (
     sign_flip,
 )
 from edgesmith.evaluation.sums import BlockSums
+from edgesmith.parallel import Progress
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -144,7 +145,8 @@ def flip(
     config: DiscoveryConfig,
     *,
     workers: int | None,
+    progress: Progress | None = None,
 ) -> FlipResult:
     """Sign-flip the influences of all groups as one family."""
     families = [(group.block_ns + group.grid_ns, psi) for group, psi in zip(groups, psis, strict=True)]
-    return sign_flip(families, flips=config.flips, seed=config.seed, widening=widening, workers=workers)
+    return sign_flip(families, flips=config.flips, seed=config.seed, widening=widening, workers=workers, progress=progress)

@@ -145,9 +145,7 @@ def search_panel(
     )
     # Half of the error is kept for what lies deeper.
     share = level if config.depth == 1 else level / 2
-    workplace.progress("testing", 0, 1)
-    singles = judge(panel.bins, groups, sums, config, share, workplace.workers)
-    workplace.progress("testing", 1, 1)
+    singles = judge(panel.bins, groups, sums, config, share, workplace.workers, _stage(workplace, "testing"))
     # They are most of the memory, and what lies deeper has sums of its own.
     del sums
     deeper = _stage(workplace, "searching deeper")

@@ -20,11 +20,11 @@ from edgesmith.edges.discovery.config import DiscoveryConfig
 from edgesmith.edges.discovery.result import NeededIC
 from edgesmith.errors import DataError
 from edgesmith.evaluation.bins import FeatureBins, fit_bins, fit_fine_bins, sample_stride
-from edgesmith.evaluation.coded import CodedDay, CodedPanel, Coding, read_range, read_window
+from edgesmith.evaluation.coded import CodedDay, CodedPanel, Coding, read_range, read_window, window_of
 from edgesmith.evaluation.day_files import Day, DayFiles
 from edgesmith.evaluation.labels import GG, MOMENTS, C, ColumnGroup, G, LabelSpec, N, block_length_ns, moments_bps
 from edgesmith.evaluation.significance import tail_critical
-from edgesmith.evaluation.sources import EventSource, FeatureProgram
+from edgesmith.evaluation.sources import EventSource, FeatureProgram, Reading
 from edgesmith.evaluation.sums import TriggerCells
 from edgesmith.parallel import Progress, map_ordered
 
@@ -95,8 +95,9 @@ def survey(
     recipe = _Recipe(coding, labels, sample_stride((end_ns - first_ns) // labels.grid_ns))
     files = DayFiles(lake, short_hash(recipe), *source.instruments[instrument])
     days = [date_of_ns(at * NS_PER_DAY) for at in range(first_ns // NS_PER_DAY, (end_ns - 1) // NS_PER_DAY + 1)]
-    work = partial(_survey_day, source, instrument, program, recipe, files)
-    kept = list(map_ordered(work, days, workers=workers, mode="threads", progress=progress))
+    reading = Reading([window_of(coding, day) for day in days], progress)
+    work = partial(_survey_day, source, instrument, program, recipe, files, reading)
+    kept = list(map_ordered(work, days, workers=workers, mode="threads"))
     sample = np.concatenate([day.arrays["sample"] for day in kept])
     if not len(sample):
         raise DataError(
@@ -117,14 +118,20 @@ def _columns(labels: LabelSpec) -> tuple[tuple[int, int], ...]:
 
 
 def _survey_day(
-    source: EventSource, instrument: int, program: FeatureProgram, recipe: _Recipe, files: DayFiles, day: date
+    source: EventSource,
+    instrument: int,
+    program: FeatureProgram,
+    recipe: _Recipe,
+    files: DayFiles,
+    reading: Reading,
+    day: date,
 ) -> Day:
     coding = recipe.coding
-    start_ns = (day.toordinal() - date(1970, 1, 1).toordinal()) * NS_PER_DAY
-    window = max(start_ns, coding.first_ns), min(start_ns + NS_PER_DAY, coding.last_ns + 1)
+    window = window_of(coding, day)
     fingerprint = source.window_fingerprint(*read_range(coding, window))
     known = files.load(day, fingerprint)
     if known is not None:
+        reading.skip(window)
         return known
     sampled: list[NDArray[np.float64]] = []
     first_index = -(-window[0] // coding.grid_ns)
@@ -133,7 +140,7 @@ def _survey_day(
         skip = -(first_index + at.start) % recipe.stride
         sampled.append(rows[skip :: recipe.stride].copy())
 
-    grid, _ = read_window(source, instrument, program, coding, window, take)
+    grid, _ = read_window(source, instrument, program, coding, window, reading, take)
     moments = _moments(CodedDay(grid, np.empty((0, grid.rows), np.uint8)), recipe.labels, coding, day)
     sample = np.concatenate(sampled) if sampled else np.empty((0, len(program.names)))
     arrays: dict[str, NDArray[Any]] = {"sample": sample, "moments": moments}
