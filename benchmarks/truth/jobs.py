@@ -28,7 +28,7 @@ PLANTED = (
     Planted(world="P1_1", right="REJECT_COST", worlds=(1, 8)),
     Planted(world="P1_2", right="REJECT_COST", worlds=(1, 6), hours=20),
     Planted(world="P1_4", right="REJECT_COST", worlds=(1, 6), hours=20),
-    Planted(world="P1_8", right="found", worlds=(1, 6), hours=20),
+    Planted(world="P1_8", right="VALIDATED", worlds=(1, 6), hours=20),
     Planted(world="P1_16", right="VALIDATED", worlds=(2, 8), hours=20),
     Planted(world="P9", right="REJECT_COST", worlds=(1, 4)),
     Planted(world="N2", right="REJECT_COST", worlds=(1, 4)),
