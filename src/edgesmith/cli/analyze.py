@@ -22,8 +22,6 @@ DEFAULT_SETS = ["base"]
 # What divides the rows into calm, usual and wild: slow enough that a regime outlasts a label. Computed beside the features.
 REGIME_FEATURE, REGIME_WINDOW, REGIME_COLUMN = "volatility", 5_000, "volatility_of_5000_quotes"
 MODELS = ("ridge", "xgboost")
-# Verdicts as a table has room for them.
-SHORT_WORDS = {"told from 0 alone, not among so many": "told alone", "too few blocks to tell": "too few blocks"}
 
 
 @grouped
@@ -107,7 +105,7 @@ def run_analysis(partitions: Any, features: tuple[FeatureSpec, ...], config: Any
 
 def show_report(report: FeatureReport) -> None:
     """Print the ranking and what to take from it."""
-    from edgesmith.evaluation.feature_report import TOO_FEW_BLOCKS
+    from edgesmith.evaluation.feature_report import SHORT_WORDS, TOO_FEW_BLOCKS
 
     split, label = report.split, report.label
     typer.echo(

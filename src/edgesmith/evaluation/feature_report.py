@@ -21,6 +21,8 @@ TOLD = "told from 0"
 TOLD_ALONE = "told from 0 alone, not among so many"
 NOT_TOLD = "not told from 0"
 TOO_FEW_BLOCKS = "too few blocks to tell"
+# Verdicts as a table has room for them.
+SHORT_WORDS = {TOLD_ALONE: "told alone", TOO_FEW_BLOCKS: "too few blocks"}
 
 
 class FeatureScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

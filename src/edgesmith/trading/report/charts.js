@@ -172,7 +172,7 @@
     const options = {
       ...size(),
       legend: { show: false },
-      padding: [8, 4, 0, 4],
+      padding: [8, 4, 0, 20],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, dist: 5 }, bind: { dblclick: () => () => { zoom(...domain); } } },
       scales: { y: { range: extra.range || ((u, min, max) => (min == null ? [0, 1] : uPlot.rangeNum(min, max, 0.08, true))) } },

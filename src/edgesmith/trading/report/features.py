@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from edgesmith.domain.units import NS_PER_S
-from edgesmith.evaluation.feature_report import NOT_TOLD, TOLD, TOLD_ALONE, TOO_FEW_BLOCKS, FeatureReport, FeatureScore
+from edgesmith.evaluation.feature_report import (
+    NOT_TOLD,
+    SHORT_WORDS,
+    TOLD,
+    TOLD_ALONE,
+    TOO_FEW_BLOCKS,
+    FeatureReport,
+    FeatureScore,
+)
 from edgesmith.trading.report import formats
 from edgesmith.trading.report.features_plots import correlation_heatmap, drift_heatmap, interval_plot, memory_plot
 from edgesmith.trading.report.page import render_page, write_page
@@ -94,7 +102,7 @@ def _ranked(report: FeatureReport, score: FeatureScore) -> dict[str, Any]:
         "terms": [formats.number(term) for _, term in parts],
         "ic": formats.number(score.label_correlation, 3, signed=True),
         "held_out": formats.number(correlation.held_out, 3, signed=True),
-        "verdict": score.verdict,
+        "verdict": SHORT_WORDS.get(score.verdict, score.verdict),
         "style": STYLES.get(score.verdict, "faint"),
         "p_family": formats.UNKNOWN if unknown else formats.number(correlation.p_family, 4),
         "rows_effective": formats.UNKNOWN if unknown else formats.count(correlation.rows_effective),
