@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from edgesmith.domain.events import Stream
 from edgesmith.domain.units import ns_of_date
 from edgesmith.edges.edge import Bound, Trigger
 from edgesmith.edges.registry import EdgeRegistry, sqlite_url
+from edgesmith.edges.vault_records import OPENINGS_MAX
 
 EDGE = spec(
     venue="binance_usdm",
@@ -27,14 +29,19 @@ EDGE = spec(
 )
 
 
+def quotes(offset: int) -> dict[str, Any]:
+    """One quote a second or so for 50 minutes."""
+    start_ns = ns_of_date(DAY + timedelta(days=offset)) + 3_600_000_000_000
+    return random_columns(Stream.BBO, 3_000, seed=offset, start_ns=start_ns, step_ns_max=2_000_000_000)
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     for offset in range(3):
         day = DAY + timedelta(days=offset)
-        columns = random_columns(Stream.BBO, 3_000, seed=offset, start_ns=ns_of_date(day) + 3_600_000_000_000)
-        put(tmp_path / "data", Stream.BBO, columns, day=day)
+        put(tmp_path / "data", Stream.BBO, quotes(offset), day=day)
     registry = EdgeRegistry(sqlite_url(tmp_path / "runs"))
     registry.record([(EDGE, evidence(EDGE.edge_id, details={"half_life_response_ns": 3_200_000_000, "by_day": [1.0, 2.0]}))])
     registry.close()
@@ -119,3 +126,63 @@ def test_errors_are_one_line_that_teaches(
 ) -> None:
     line = told(capsys, *words, code=code)
     assert said in line and line.count("\n") == 1
+
+
+def test_a_generation_is_spent_and_the_next_begins_later(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Disjoint intervals of one feature: none is a twin of another.
+    edges = [
+        spec(
+            venue="binance_usdm",
+            symbol="BTCUSDT",
+            trigger=Trigger(bounds=(Bound(feature="queue_imbalance()", low=number / 10 - 1.0, high=number / 10 - 0.9),)),
+            horizon_ns=1_000_000_000,
+        )
+        for number in range(OPENINGS_MAX + 1)
+    ]
+    registry = EdgeRegistry(sqlite_url(place / "runs"))
+    registry.record([(one, None) for one in edges])
+    registry.close()
+    told(capsys, "vault", "init", "--days", "1")
+    said = [told(capsys, "vault", "open", one.edge_id, "--n-min", "1") for one in edges[:OPENINGS_MAX]]
+    assert not any("is closed" in one for one in said[:-1])
+    assert "generation 1 is closed (all 17 openings are spent): its days are in the lake, as training data" in said[-1]
+    listed = told(capsys, "vault", "ls")
+    assert "closed: all" in listed and listed.count("REJECT_") == OPENINGS_MAX
+    assert len(data(capsys, "lake", "ls")) == 3
+    assert "no generation of the vault is open; begin one" in told(capsys, "vault", "open", edges[-1].edge_id, code=2)
+    assert "the vault answers once" in told(capsys, "vault", "open", edges[0].edge_id)
+    # Its days are spent: the next generation begins after them.
+    assert "a new generation begins after 2024-08-10" in told(capsys, "vault", "init", "--days", "1", code=2)
+    day = DAY + timedelta(days=3)
+    put(place / "data", Stream.BBO, quotes(3), day=day)
+    assert "generation 2: 2024-08-11 to 2024-08-11" in told(capsys, "vault", "init", "--days", "1")
+    opened = data(capsys, "vault", "open", edges[-1].edge_id, "--n-min", "1")
+    assert (opened["seal"]["opening"], opened["seal"]["generation"]) == (1, 2)
+
+
+def test_a_peek_as_a_user_sees_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trigger = Trigger(bounds=(Bound(feature="queue_imbalance()", low=0.2),))
+    asked = spec(venue="binance_usdm", symbol="BTCUSDT", trigger=trigger, horizon_ns=1_000_000_000)
+    registry = EdgeRegistry(sqlite_url(place / "runs"))
+    registry.add(asked)
+    registry.close()
+    assert "the days before 2024-08-10 are for `edgesmith vault peek`" in told(
+        capsys, "vault", "init", "--days", "2", "--peek-days", "1"
+    )
+    said = told(capsys, "vault", "peek", asked.edge_id)
+    assert "noisy: the vault" in said and "of 20 in this generation" in said
+    again = told(capsys, "vault", "peek", asked.edge_id)
+    assert "the same edge gets the same answer" in again and said in again
+    peek = data(capsys, "vault", "peek", asked.edge_id)
+    assert peek["noisy"] and peek["again"] and data(capsys, "vault", "ls")["peeks"] == [peek["peek"]]
+    assert "peeks, net bps per expected trade" in told(capsys, "vault", "ls")
+    assert data(capsys, "edges", "show", asked.edge_id)["evidence"] == []
+
+
+def test_evidence_edited_in_the_database_is_one_clear_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(place / "runs" / "edges.db") as connection:
+        connection.execute("DROP TRIGGER evidence_no_update")
+        connection.execute("UPDATE evidence SET verdict = 'VALIDATED', body = replace(body, 'CANDIDATE', 'VALIDATED')")
+    for words in (("edges", "show", EDGE.edge_id), ("edges", "ls")):
+        line = told(capsys, *words, code=3)
+        assert f"evidence 1 about {EDGE.edge_id} was changed behind edgesmith's back" in line and line.count("\n") == 1
