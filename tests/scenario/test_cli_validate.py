@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_candidates_get_verdicts_cards_and_evidence(desk: tuple[Path, str], caps
     cards = json.loads(capsys.readouterr().out)
     assert {"VALIDATED"} <= {card["verdict"] for card in cards}
     assert all(card["findings"]["onsets"] > 0 for card in cards)
+    for card in cards:
+        parts, found = card["cost_parts"], card["findings"]
+        assert parts["funding_bps"] is not None
+        assert sum(parts.values()) == pytest.approx(found["cost_bps"])
+        assert found["gross_bps"] - found["cost_bps"] == pytest.approx(found["net_bps"])
+        assert card["maker"]["touch"]["fills"] >= card["maker"]["queue"]["fills"]
+        # The search looked at one latency and two horizons.
+        assert len(card["latency_curve"]) == 6 and [point["at"] for point in card["response_curve"]][-1] == 10**10
     (folder,) = (root / "runs").glob("validation_*")
     assert (folder / "report.html").is_file() and len(list(folder.glob("edge_*.html"))) == len(cards)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -51,6 +60,29 @@ def test_t15_data_the_search_saw_is_refused(desk: tuple[Path, str], capsys: pyte
     """Trap T15: "out of sample" that was inside discovery."""
     assert run(words(desk, "--from", "2026-01-05")) == 2
     assert "what was searched proves nothing" in capsys.readouterr().err
+
+
+def test_another_way_in_or_out_is_another_edge_judged_behind_the_queue(
+    desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = desk
+    assert run(words(desk, "--top", "1", "--entry", "maker_touch", "--exit", "stop:1.5", "--json")) == 0
+    (card,) = json.loads(capsys.readouterr().out)
+    asked = card["spec"]
+    assert asked["entry"] == "maker_touch" and asked["exit"] == {"kind": "stop", "stop_volatility_units": 1.5}
+    assert asked["fee_in_bps"] == 0.0 < asked["fee_out_bps"]
+    if card["maker"] is not None:
+        assert card["findings"]["net_bps"] == pytest.approx(card["maker"]["queue"]["net_bps"])
+    assert card["findings"]["onsets"] > 0 and card["verdict"] != "VALIDATED"
+    entries = [EdgeRegistry(sqlite_url(root / "runs")).get(row.edge_id).entry for row in listed(root)]
+    assert "maker_touch" in entries and "taker" in entries
+    for bad, said in (("--entry", "expected taker, maker_touch or maker_queue"), ("--exit", "stop:UNITS such as stop:1.5")):
+        assert run(words(desk, bad, "stop:soon")) == 2
+        assert said in capsys.readouterr().err
+
+
+def listed(root: Path) -> list[Any]:
+    return EdgeRegistry(sqlite_url(root / "runs")).list(None, SYMBOL)
 
 
 def test_unknown_runs_and_edges_are_one_line(desk: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:

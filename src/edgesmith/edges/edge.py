@@ -103,7 +103,10 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When to get out: after the horizon, when the trigger ends, or at a stop; the horizon ends it in any case."""
+    """When to get out: after the horizon, when the trigger ends, or at a stop; the horizon ends it in any case.
+
+    A stop is so many volatility units against the entry; a unit is what the mid price moves within the horizon, one deviation.
+    """
 
     kind: ExitKind = "time"
     stop_volatility_units: float | None = None

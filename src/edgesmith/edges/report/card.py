@@ -244,7 +244,7 @@ def _sharpe(card: EdgeCard) -> list[tuple[str, str]]:
         ("Sharpe ratio of a day", formats.number(card.sharpe_daily)),
         ("Sure that it is above zero", formats.percent(card.psr, 1)),
         ("The same, allowing for all tried", formats.percent(card.findings.dsr, 1)),
-        ("Days needed to be 95 % sure", "no number of them" if days is None else formats.number(days, 1)),
+        ("Time needed to be 95 % sure", "no time is enough" if days is None else _span(days * NS_PER_DAY)),
     ]
 
 
