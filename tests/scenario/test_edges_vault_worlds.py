@@ -141,3 +141,18 @@ def test_a_real_edge_survives_a_peek_and_the_openings_never_see_those_days(lake:
     opened = vault.open(following(), FrozenEvaluator(), n_min=20)
     assert opened.result.verdict == Verdict.VALIDATED
     assert ns_of_date(DAYS[2]) <= opened.result.evaluation.first_ns < ns_of_date(DAYS[2]) + 60 * MINUTE
+
+
+def test_a_maker_is_opened_and_never_filled_when_first_touched(lake: Path) -> None:
+    vault = vault_of(lake)
+    vault.init(1)
+    hoping = following(entry="maker_touch")
+    opened = vault.open(hoping, FrozenEvaluator(), n_min=1)
+    assert opened.seal.spec == hoping
+    evaluated = opened.result.evaluation
+    day = [one for one in Catalog(lake).partitions() if one.key.day == DAYS[1]]
+    touch, queue = (FrozenEvaluator().evaluate(following(entry=entry), day) for entry in ("maker_touch", "maker_queue"))
+    assert touch == queue and evaluated.first_ns >= ns_of_date(DAYS[2])
+    # An optimistic fill would have traded more.
+    optimistic = frozen_replay(day, hoping, block_ns=MINUTE, seed=1)
+    assert len(optimistic.trades.ts_ns) > queue.n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from edgesmith.domain.records import as_records
 from edgesmith.edges.edge import Bound, EdgeSpec
 from edgesmith.edges.evaluator import Onsets, Profits
 from edgesmith.edges.trials import COMMON_NS_MIN
-from edgesmith.edges.validation import frozen, trigger_strategy
+from edgesmith.edges.validation import frozen, maker_strategy, replays, trigger, trigger_strategy
 from edgesmith.edges.vault_records import Evaluation
 from edgesmith.errors import InputError
 from edgesmith.evaluation.labels import block_length_ns
@@ -31,15 +31,16 @@ from edgesmith.trading.backtest import Progress, instruments_of
 
 FLIPS = 9_999
 SEED = 1
-# What a spec is traded on; as in the strategy that trades it.
+# What a spec is decided on, as in the strategy that trades it, and what its funding is known from.
 STREAMS = frozenset({Stream.BBO, Stream.TRADE})
+COST_STREAMS = frozenset({Stream.MARK_PRICE, Stream.FUNDING})
 _OF_A_MODEL = re.compile(r"regime_(?:label|confidence|age_ns)_([0-9a-f]{12})\b")
 
 Floats = NDArray[np.float64]
 
 
 class FrozenEvaluator:
-    """Trades the edge through the real engine and tests the block sums of its trades.
+    """Trades the edge through the real engine and tests the block sums of its trades; a maker is filled behind the whole queue.
 
     `regimes` is the model of edges that act in some regimes only; `progress` hears of the events read.
     """
@@ -51,7 +52,8 @@ class FrozenEvaluator:
     @property
     def name(self) -> str:
         """Return the method and the hash of its code."""
-        sources = sorted(str(module.__file__) for module in (frozen, trigger_strategy))
+        modules = (frozen, maker_strategy, replays, trigger, trigger_strategy)
+        sources = [str(module.__file__) for module in modules]
         digest = hashlib.sha256(b"".join(Path(one).read_bytes() for one in [*sources, __file__])).hexdigest()
         return f"frozen replay {digest[:12]}"
 
@@ -86,11 +88,10 @@ class FrozenEvaluator:
 
     def evaluate(self, spec: EdgeSpec, partitions: Sequence[Partition]) -> Evaluation:
         """Measure the edge on all of `partitions`."""
-        used = _used(spec, partitions)
-        own = [one for one in used if one.key.symbol == spec.symbol.upper()]
+        own = [one for one in _used(spec, partitions) if one.key.symbol == spec.symbol.upper()]
         first_ns, last_ns = min(one.meta.ts_recv_min for one in own), max(one.meta.ts_recv_max for one in own)
         block_ns = block_length_ns(spec.horizon_ns, last_ns - first_ns)
-        result = self._replayed(spec, used, block_ns)
+        result = self._replayed(spec, partitions, block_ns)
         trades = result.trades
         count = len(trades.ts_ns)
         blocks, place = np.unique(trades.ts_ns // block_ns, return_inverse=True)
@@ -100,7 +101,7 @@ class FrozenEvaluator:
             n=count,
             blocks=len(blocks),
             gross_bps=float(trades.gross_bps.mean()) if count else None,
-            cost_bps=float(trades.fees_bps.mean()) if count else None,
+            cost_bps=float((trades.gross_bps - trades.net_bps).mean()) if count else None,
             net_bps=result.net_bps.mean if count else None,
             net_low_bps=_finite(result.net_bps.low),
             net_high_bps=_finite(result.net_bps.high),
@@ -109,7 +110,8 @@ class FrozenEvaluator:
         )
 
     def _replayed(self, spec: EdgeSpec, partitions: Sequence[Partition], block_ns: int) -> frozen.Frozen:
-        return frozen.frozen_replay(_used(spec, partitions), spec, block_ns=block_ns, seed=SEED, progress=self._progress)
+        used = _used(spec, partitions, COST_STREAMS)
+        return frozen.frozen_replay(used, frozen.cautious(spec), block_ns=block_ns, seed=SEED, progress=self._progress)
 
     def _check_regimes(self, spec: EdgeSpec, first_ns: int) -> None:
         wanted = _models_of(spec)
@@ -146,10 +148,10 @@ def _program(spec: EdgeSpec) -> Program:
     return Program([parse_feature(text).named(f"x{place}") for place, text in enumerate(texts)])
 
 
-def _used(spec: EdgeSpec, partitions: Iterable[Partition]) -> list[Partition]:
-    # What the features need of the symbol and its leader, and what the edge is traded on.
+def _used(spec: EdgeSpec, partitions: Iterable[Partition], more: Collection[Stream] = ()) -> list[Partition]:
+    # What the features need of the symbol and its leader, what the edge is decided on, and more.
     symbols = {one.upper() for one in (spec.symbol, spec.trigger.leader) if one is not None}
-    streams = _program(spec).needs | STREAMS
+    streams = (_program(spec).needs | STREAMS).union(more)
     return [one for one in partitions if one.key.venue == spec.venue and one.key.symbol in symbols and one.key.stream in streams]
 
 
