@@ -1,17 +1,9 @@
-"""Sharpe ratios of block series, against the published figures and an independent implementation."""
+"""Sharpe ratios of block series, against the published figures."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from purgedcv import (
-    deflated_sharpe_ratio,
-    min_track_record_length,
-    probabilistic_sharpe_ratio,
-    probability_of_backtest_overfitting,
-)
 
 from edgesmith.errors import InputError
 from edgesmith.evaluation.overfitting import overfitting
@@ -20,7 +12,6 @@ from edgesmith.evaluation.sharpe import (
     deflated_sharpe,
     expected_best,
     probabilistic_sharpe,
-    track_record_min_blocks,
 )
 
 DAY_NS = 86_400 * 10**9
@@ -28,22 +19,6 @@ DAY_NS = 86_400 * 10**9
 
 def series(seed: int, count: int = 120, drift: float = 0.1) -> BlockSeries:
     return BlockSeries(np.random.default_rng(seed).standard_t(5, count) + drift, DAY_NS)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_probabilities_agree_with_purgedcv(seed: int) -> None:
-    # It corrects skewness and kurtosis for the sample size, we do not: a difference that shrinks with the blocks.
-    one = series(seed, 4_000)
-    assert probabilistic_sharpe(one, 0.05) == pytest.approx(probabilistic_sharpe_ratio(one.values, 0.05), abs=2e-4)
-    ours = deflated_sharpe(one, sharpe_sd_of_trials=0.1, trials=50)
-    assert ours == pytest.approx(deflated_sharpe_ratio(one.values, 50, 0.01), abs=2e-4)
-
-
-def test_track_record_agrees_with_purgedcv_up_to_its_rounding() -> None:
-    one = series(3, drift=0.5)
-    theirs = min_track_record_length(one.sharpe, 0.0, 0.05, one.skewness, one.kurtosis)
-    assert math.ceil(track_record_min_blocks(one) - 1.0) == theirs - 1
-    assert track_record_min_blocks(series(1, drift=-1.0)) == math.inf
 
 
 @pytest.mark.parametrize(("trials", "expected"), [(10, 1.57), (100, 2.53), (1_000, 3.26), (10_000, 3.86)])
@@ -71,15 +46,6 @@ def test_a_series_of_events_is_not_a_block_series() -> None:
     with pytest.raises(InputError, match="at least 3"):
         BlockSeries(np.array([1.0, 2.0]), DAY_NS)
     assert BlockSeries(np.ones(5), DAY_NS).sharpe == 0.0
-
-
-@pytest.mark.parametrize("skill", [0.0, 0.6])
-def test_overfitting_agrees_with_purgedcv(skill: float) -> None:
-    draw = np.random.default_rng(7)
-    results = draw.standard_normal((160, 12)) + skill * np.linspace(0, 1, 12)
-    ours = overfitting(results, 8)
-    assert len(ours.logits) == 70
-    assert ours.pbo == pytest.approx(probability_of_backtest_overfitting(results.T, 8).pbo, abs=1e-12)
 
 
 def test_luck_overfits_and_skill_does_not() -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from purgedcv import CombinatorialPurgedCV
 
 from edgesmith.errors import InputError
 from edgesmith.evaluation.splits import Blocks, anchored, combinatorial, part_of, path_folds, purged, rolling
@@ -57,21 +55,6 @@ def test_walk_forward_learns_only_from_the_past() -> None:
     # Two blocks end too close to the test; anchored learns from all before, rolling from one part.
     assert [int(fold.train.sum()) for fold in anchored(blocks, 4)] == [18, 38, 58, 78]
     assert [int(fold.train.sum()) for fold in rolling(blocks, 4)] == [18, 18, 18, 18]
-
-
-def test_combinatorial_folds_agree_with_purgedcv() -> None:
-    keys = np.arange(60, dtype=np.int64)
-    reach_ns = 45
-    ours = list(combinatorial(Blocks(keys, LENGTH_NS, reach_ns, 0), groups=6, judged=2))
-    start = pd.Series(pd.to_datetime(keys * LENGTH_NS, unit="s"))
-    theirs = CombinatorialPurgedCV(
-        6, 2, prediction_times=start, evaluation_times=start + pd.Timedelta(seconds=LENGTH_NS + reach_ns)
-    )
-    folds = list(theirs.split(np.zeros((60, 1))))
-    assert len(ours) == len(folds) == 15
-    for fold, (train, test) in zip(ours, folds, strict=True):
-        assert np.array_equal(np.flatnonzero(fold.test), test)
-        assert np.array_equal(np.flatnonzero(fold.train), train)
 
 
 def test_paths_judge_every_part_once_and_use_every_judgment_once() -> None:
