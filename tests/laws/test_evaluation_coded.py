@@ -22,6 +22,7 @@ from edgesmith.evaluation import decisions
 from edgesmith.evaluation.bins import MISSING, FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
 from edgesmith.evaluation.labels import MOMENTS, ColumnGroup, LabelSpec, N
+from edgesmith.evaluation.sums import SingleCells
 from naive.panel import NaiveRow
 from naive.panel import panel as naive_panel
 
@@ -175,7 +176,7 @@ def test_t22_any_workers_pieces_chunks_and_batches_give_the_same_bits(tmp_path: 
 
     def outcome(batch: int, workers: int) -> bytes:
         panel = a_panel(Tape(events, features, batch), lake=tmp_path / f"{batch}-{workers}", workers=workers)
-        singles = panel.block_sums(coded_module.GridCells(panel.bins, (0, 2)), groups, moments=3)[0]
+        singles = panel.block_sums(SingleCells(panel.bins), groups, moments=3)[0]
         triggers = panel.trigger_sums([Trigger((Bound("b", low=0.5),))], block_ns=NS_PER_MINUTE)
         return b"".join(array.tobytes() for array in (singles.sums, singles.squares, triggers[0].sums, triggers[0].totals))
 
@@ -229,15 +230,21 @@ def test_purged_labels_end_inside_the_span() -> None:
     assert cut.totals[..., N].sum(axis=0).tolist() == wanted and any(wanted)
 
 
-def test_grid_sums_are_those_of_the_triggers_they_are_made_of() -> None:
+def test_sums_of_bins_are_those_of_the_triggers_they_are() -> None:
     events, features = a_tape(7, 600)
     panel = a_panel(Tape(events, features))
-    grid = panel.grid_sums(("b", "a"), block_ns=NS_PER_MINUTE)
-    edges: list[dict[str, Any]] = [{"high": -0.5}, {"low": -0.5, "high": 0.5}, {"low": 0.5}, {"missing": True}]
-    triggers = [Trigger((Bound("b", **one), Bound("a", **two))) for one in edges for two in edges]
-    apart = panel.trigger_sums(triggers, block_ns=NS_PER_MINUTE)
-    np.testing.assert_array_equal(grid.sums, np.stack([one.sums for one in apart]))
-    np.testing.assert_array_equal(grid.totals, apart[0].totals)
+    group = ColumnGroup(NS_PER_MINUTE, 100 * NS_PER_MS, ((0, NS_PER_S), (50 * NS_PER_MS, 500 * NS_PER_MS)))
+    cells = SingleCells(panel.bins)
+    (singles,) = panel.block_sums(cells, [group], moments=6)
+    assert singles.sums.any(axis=(0, 2, 3)).sum() >= 8
+    for place, bins in enumerate(panel.bins):
+        edges = [None, *bins.cuts, None]
+        bounds = [Bound(bins.name, low=low, high=high) for low, high in itertools.pairwise(edges)]
+        codes = [*range(bins.count), cells.slots - 1]
+        for code, bound in zip(codes, [*bounds, Bound(bins.name, missing=True)], strict=True):
+            (one,) = panel.trigger_sums([Trigger((bound,))], block_ns=NS_PER_MINUTE, columns=group.columns)
+            own = singles.sums[one.keys - singles.first_key, place * cells.slots + code]
+            np.testing.assert_array_equal(one.sums, own.transpose(0, 2, 1))
 
 
 def test_a_killed_computation_goes_on_from_the_days_that_are_done(tmp_path: Path) -> None:

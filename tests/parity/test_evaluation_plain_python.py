@@ -18,7 +18,7 @@ from edgesmith.edges.discovery.survey import survey
 from edgesmith.evaluation.bins import DEFAULT_QUANTILES
 from edgesmith.evaluation.coded import code_panel
 from edgesmith.evaluation.labels import LabelSpec, column_groups
-from edgesmith.evaluation.sums import Condition, GridCells, SingleCells, TriggerCells
+from edgesmith.evaluation.sums import Condition, SingleCells, TriggerCells
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -39,7 +39,7 @@ def digest() -> str:
             seen.update(np.ascontiguousarray(array).tobytes())
     groups = column_groups(spec, last_ns - first_ns)
     triggers = TriggerCells([(Condition(0, np.arange(256) < 4),), ()])
-    for cells in (SingleCells(panel.bins), GridCells(panel.bins, (0, 2)), triggers):
+    for cells in (SingleCells(panel.bins), triggers):
         for one in panel.block_sums(cells, groups, moments=6):
             assert one.sums.any()
             seen.update(one.sums.tobytes() + one.squares.tobytes())

@@ -15,7 +15,7 @@ from edgesmith.evaluation.coded import CodedDay, CodedPanel
 from edgesmith.evaluation.decisions import GridDay
 from edgesmith.evaluation.labels import ColumnGroup, G, LabelSpec, N, moments_bps
 from edgesmith.evaluation.placebos import OTHER_DAYS, draw_placebos, on_other_days, reflected, shifted, shifts_of
-from edgesmith.evaluation.sums import GridCells
+from edgesmith.evaluation.sums import SingleCells
 
 GRID_NS = 100 * NS_PER_MS
 STEPS = NS_PER_DAY // GRID_NS
@@ -80,7 +80,7 @@ def test_labels_stay_with_their_own_day() -> None:
     panel = a_panel(2)
     swapped = on_other_days(panel, panel.days[::-1])
     group = ColumnGroup(60 * NS_PER_S, GRID_NS, ((200 * NS_PER_MS, NS_PER_S),))
-    (sums,) = swapped.block_sums(GridCells(panel.bins, (0,)), [group], moments=6)
+    (sums,) = swapped.block_sums(SingleCells(panel.bins), [group], moments=6)
     count, total = moments_bps(sums.sums[:, 2, :, 0].sum(axis=0))[[N, G]]
     moves = []
     for day, other in ((0, 1), (1, 0)):

@@ -27,7 +27,7 @@ from edgesmith.evaluation.day_files import DayFiles
 from edgesmith.evaluation.decisions import DayCollector, DecisionSampler, GridDay, labeled_rows, sampled
 from edgesmith.evaluation.labels import BLOCK_ROWS_MAX, MOMENTS, ColumnGroup, LabelSpec
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, Reading
-from edgesmith.evaluation.sums import BlockSums, Cells, GridCells, TriggerCells, TriggerSums, add_rows, reserve
+from edgesmith.evaluation.sums import BlockSums, Cells, TriggerCells, TriggerSums, add_rows, reserve
 from edgesmith.evaluation.triggers import TriggerLike, conditions_of
 from edgesmith.parallel import Progress, map_ordered
 
@@ -139,22 +139,6 @@ class CodedPanel:
         stacked, keys, chosen = self._all_columns(TriggerCells([*conditions, ()]), block_ns, columns, progress)
         return [TriggerSums(block_ns, chosen, keys, stacked[:, at], stacked[:, -1]) for at in range(len(triggers))]
 
-    def grid_sums(
-        self,
-        features: Sequence[str],
-        *,
-        block_ns: int = BLOCK_NS,
-        columns: Sequence[Column] | None = None,
-        progress: Progress | None = None,
-    ) -> TriggerSums:
-        """Return the block sums of every place of the product grid of one to three features, cells as a leading axis.
-
-        Cell order is that of `sums.GridCells`: the last feature varies fastest, the missing value comes last.
-        """
-        cells = GridCells(self.bins, tuple(self.place_of(name) for name in features))
-        stacked, keys, chosen = self._all_columns(cells, block_ns, columns, progress)
-        return TriggerSums(block_ns, chosen, keys, np.moveaxis(stacked, 1, 0), stacked.sum(axis=1))
-
     def place_of(self, feature: str) -> int:
         """Return the index of a feature, by its name or the text of its spec."""
         name = self.texts.get(feature, feature)
@@ -222,7 +206,7 @@ class CodedPanel:
         for group, one in zip(groups, sums, strict=True):
             at = [chosen.index(column) for column in group.columns]
             stacked[:, :, at, :] = one.sums.transpose(0, 1, 3, 2)
-        # A block counts if any row in it has a label; the rows of a grid's cells are all rows, a trigger's last cell is.
+        # A block counts if any row in it has a label; the last trigger is all rows.
         held = stacked[..., 0].any(axis=(1, 2))
         return stacked[held], sums[0].first_key + np.flatnonzero(held), chosen
 

@@ -1,8 +1,8 @@
 """Block sums: everything the tests need, additive to the bit; compiled.
 
 For each time block, cell and (latency, horizon) column the integer moments of the label. A *cell* is a set of rows: one bin of a
-feature, the rows where a trigger holds, a place of a grid of codes. Blocks are aligned to the epoch and sums are int64, so the
-sums of any shards merged in any order are the same bytes as one pass.
+feature, or the rows where a trigger holds. Blocks are aligned to the epoch and sums are int64, so the sums of any shards merged
+in any order are the same bytes as one pass.
 """
 
 from __future__ import annotations
@@ -61,28 +61,6 @@ class SingleCells:
         """Return the bin each row is in, one division a feature."""
         out = np.empty(codes.shape, np.int32)
         place_singles(codes, self.slots, out)
-        return out
-
-
-class GridCells:
-    """The product grid of one to three features: cell (code_1 x slots_2 + code_2) x slots_3 + code_3."""
-
-    def __init__(self, bins: tuple[FeatureBins, ...], chosen: tuple[int, ...]) -> None:
-        if not 1 <= len(chosen) <= 3:
-            raise InputError(f"a grid had {len(chosen)} features, expected 1 to 3")
-        self._chosen = np.array(chosen, np.int64)
-        self.shape = tuple(bins[index].count + 1 for index in chosen)
-        self._slots = np.array(self.shape, np.int64)
-
-    @property
-    def count(self) -> int:
-        """Return the number of places."""
-        return int(np.prod(self._slots))
-
-    def places(self, codes: Codes) -> Places:
-        """Return the place the codes of each row name."""
-        out = np.zeros((1, codes.shape[1]), np.int32)
-        place_grid(codes, self._chosen, self._slots, out[0])
         return out
 
 
@@ -153,8 +131,8 @@ class TriggerSums(NamedTuple):
     """What validation reads: the block sums of one trigger beside those of all rows.
 
     `keys` int64 (blocks,): instant // `block_ns`, ascending, only blocks with a label. `columns`: (latency_ns, horizon_ns).
-    `sums` int64 (..., blocks, columns, 6): n, g, c, gg, gc, cc in the units of `labels` (`labels.moments_bps` converts), with a
-    leading axis of cells if it came from `grid_sums`. `totals` (blocks, columns, 6): the same of all rows.
+    `sums` int64 (blocks, columns, 6): n, g, c, gg, gc, cc in the units of `labels` (`labels.moments_bps` converts). `totals`
+    (blocks, columns, 6): the same of all rows.
     """
 
     block_ns: int
@@ -165,7 +143,7 @@ class TriggerSums(NamedTuple):
 
     def merge(self, other: TriggerSums) -> TriggerSums:
         """Return the sums of both; they must be of the same trigger, in rows that only one of them has."""
-        if (self.block_ns, self.columns, self.sums.shape[:-3]) != (other.block_ns, other.columns, other.sums.shape[:-3]):
+        if (self.block_ns, self.columns) != (other.block_ns, other.columns):
             raise InputError("trigger sums of different columns or block lengths cannot be merged; compute them alike")
         return self._regrouped(np.concatenate([self.keys, other.keys]), other)
 
@@ -178,11 +156,11 @@ class TriggerSums(NamedTuple):
 
     def _regrouped(self, keys: Ints, other: TriggerSums | None) -> TriggerSums:
         wanted, place = np.unique(keys, return_inverse=True)
-        sums = np.zeros((*self.sums.shape[:-3], len(wanted), *self.sums.shape[-2:]), np.int64)
+        sums = np.zeros((len(wanted), *self.sums.shape[1:]), np.int64)
         totals = np.zeros((len(wanted), *self.totals.shape[1:]), np.int64)
         parts = [(self, place[: len(self.keys)])] + ([(other, place[len(self.keys) :])] if other is not None else [])
         for part, at in parts:
-            np.add.at(np.moveaxis(sums, -3, 0), at, np.moveaxis(part.sums, -3, 0))
+            np.add.at(sums, at, part.sums)
             np.add.at(totals, at, part.totals)
         if totals.size and int(np.abs(totals).max()) >= SUM_LIMIT:
             raise DataError("a merged sum was beyond 2^62; expected every row to be in one shard only")
@@ -211,15 +189,6 @@ def place_singles(codes: Codes, slots: int, out: Places) -> None:
         for i in range(codes.shape[1]):
             code = codes[f, i]
             out[f, i] = f * slots + (slots - 1 if code == MISSING else code)
-
-
-@kernel
-def place_grid(codes: Codes, chosen: Ints, slots: Ints, out: Places) -> None:
-    """Write the place of the codes of each row in the product grid; `out` begins with zeros."""
-    for d in range(chosen.shape[0]):
-        for i in range(codes.shape[1]):
-            code = codes[chosen[d], i]
-            out[i] = out[i] * slots[d] + (slots[d] - 1 if code == MISSING else code)
 
 
 @kernel
