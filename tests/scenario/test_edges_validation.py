@@ -15,7 +15,9 @@ from edgesmith.edges.edge import Bound, EdgeSpec, Trigger
 from edgesmith.edges.validation import frozen
 from edgesmith.edges.validation.frozen import frozen_replay
 from edgesmith.edges.validation.gates import Gates
+from edgesmith.edges.validation.maker import maker_tasks
 from edgesmith.edges.validation.pipeline import ValidationConfig, validate
+from edgesmith.edges.validation.replays import replay_edges
 from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 from edgesmith.evaluation.bins import FeatureBins
@@ -118,6 +120,23 @@ def test_the_replay_trades_exactly_the_onsets_on_the_grid(partitions: list[Parti
     shared = len(found.trades.ts_ns)
     lag = found.trades.ts_ns - np.array(entered[:shared])
     assert (lag >= one.latency_ns).mean() > 0.99 and (lag < one.latency_ns + 50 * MS).mean() > 0.99
+
+
+def test_a_maker_is_bounded_decision_by_decision(panel: CodedPanel, partitions: list[Partition]) -> None:
+    """Those who would be filled behind the queue are those for whom the planted move fails."""
+    one = edge(1, 0.93, None)
+    (instrument,) = frozen.instruments_of(partitions, [("simulated", "P1X16USDT")])
+    touch, queue = replay_edges(partitions, maker_tasks(one, instrument, 60 * S))
+    assert touch.decided_ns.tolist() == queue.decided_ns.tolist()
+    filled = queue.entered_ns > 0
+    assert (touch.entered_ns[filled] > 0).all() and (touch.entered_ns[filled] <= queue.entered_ns[filled]).all()
+    (card,) = validate([one], panel, partitions, ValidationConfig(gates=GATES), trials=1)
+    assert card.maker is not None and card.maker.touch.fills > card.maker.queue.fills
+    touched, queued = card.maker.touch, card.maker.queue
+    assert touched.net_bps is not None and queued.net_bps is not None and touched.net_bps > queued.net_bps + 4.0
+    assert queued.adverse_bps is not None and touched.adverse_bps is not None and queued.adverse_bps > touched.adverse_bps > 0.0
+    # What labels say and what trades kept are told apart.
+    assert card.labeled.n > card.findings.onsets and card.cost_parts.funding_bps == 0.0
 
 
 def test_features_are_warm_when_the_span_begins(partitions: list[Partition]) -> None:

@@ -156,7 +156,7 @@ def validate(
         p_excess = _p_same_side(one, float(excess.p_family[i]))
         tests = _Tests(p_excess, float(net.p_family[i]), _mde(one, excess, config), placebos[i])
         cards.append(_card(one, tests, panel, config, trials, leaks(one.spec)))
-    return _with_makers(cards, measured, panel, partitions, config)
+    return _with_makers(cards, measured, panel, partitions, config, partial(report, "bounding makers"))
 
 
 def _group_sums(specs: Sequence[EdgeSpec], panel: CodedPanel) -> list[list[EdgeSums]]:
@@ -224,6 +224,7 @@ def _with_makers(
     panel: CodedPanel,
     partitions: Sequence[Partition],
     config: ValidationConfig,
+    report: Callable[[int, int], None],
 ) -> list[EdgeCard]:
     tasks: list[Task] = []
     real = [at for at, card in enumerate(cards) if card.verdict in REAL]
@@ -234,7 +235,7 @@ def _with_makers(
         tasks += maker_tasks(spec, instrument, measured[at].own.block_ns)
     if not tasks:
         return list(cards)
-    records = replay_edges(partitions, tasks, start_ns=panel.first_ns, end_ns=panel.last_ns)
+    records = replay_edges(partitions, tasks, start_ns=panel.first_ns, end_ns=panel.last_ns, progress=report)
     bounds: dict[int, MakerBounds] = {}
     for place, at in enumerate(real):
         pair = slice(2 * place, 2 * place + 2)
