@@ -196,7 +196,7 @@ def test_listings_of_a_search_or_a_text(registry: EdgeRegistry) -> None:
 def test_a_batch_is_all_or_nothing(registry: EdgeRegistry) -> None:
     with pytest.raises(InputError, match="expected the same edge"):
         registry.record([(numbered(1), None), (numbered(2), evidence(numbered(1).edge_id))])
-    with pytest.raises(InputError, match="edge was .edge_000000000000., but there are no edges in"):
+    with pytest.raises(InputError, match="there are no edges in"):
         registry.append(evidence("edge_000000000000"))
     too_long = evidence(numbered(2).edge_id, n=2**63)
     with pytest.raises((EdgesmithError, OverflowError)):
@@ -205,7 +205,7 @@ def test_a_batch_is_all_or_nothing(registry: EdgeRegistry) -> None:
 
 
 def test_unknown_and_ambiguous_names(registry: EdgeRegistry) -> None:
-    with pytest.raises(InputError, match="there are no edges in .* yet"):
+    with pytest.raises(InputError, match=r"there are no edges in .* yet"):
         registry.get("edge_1")
     registry.record([(numbered(1), None), (numbered(2), None)])
     with pytest.raises(InputError, match="more than one"):
