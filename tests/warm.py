@@ -16,9 +16,10 @@ WORKERS = 2
 def engine() -> None:
     from edgesmith.strategies.baseline import Baseline
     from edgesmith.strategies.v1.strategy import StrategyV1
-    from edgesmith.trading.entry import advance, compile_decide, idle
+    from edgesmith.trading.entry import advance, advance_lanes, compile_decide, idle
 
     advance()
+    advance_lanes()
     idle()
     for strategy in (Baseline, StrategyV1):
         compile_decide(strategy.name, strategy.decide)

@@ -144,9 +144,13 @@ def receive_time_known(partitions: Sequence[Partition]) -> bool:
 
 def program_of(strategy: Strategy) -> Program | None:
     """Return the feature program a strategy asks for; None when it reads no features."""
-    if not strategy.features:
-        return None
-    return Program([_spec(item) for item in strategy.features])
+    specs = feature_specs(strategy)
+    return Program(specs) if specs else None
+
+
+def feature_specs(strategy: Strategy) -> list[FeatureSpec]:
+    """Return the features a strategy reads, names and pairs looked up."""
+    return [_spec(item) for item in strategy.features]
 
 
 def _spec(item: str | tuple[str, Any] | FeatureSpec) -> FeatureSpec:

@@ -26,7 +26,7 @@ class CompiledDriver:
         self._live = live
         if type(strategy).decide is CompiledStrategy.decide:
             CompiledStrategy.decide(None)
-        self._decide = compile_decide(strategy.name, type(strategy).decide)
+        self.decide = compile_decide(strategy.name, type(strategy).decide)
 
     def start(self, engine: Engine) -> None:
         """Hand the strategy its parameters, and prepare to enter compiled code."""
@@ -41,7 +41,7 @@ class CompiledDriver:
         if level.number and engine.recorder.begin_trace(strategy.trace_columns, strategy.trace_codes):
             engine.views["trace_level"] = level.number
         engine.run["decide_kinds"] = sum(1 << int(stream) for stream in self._strategy.streams)
-        self._enter = (live_entry if self._live else chunk_entry)(engine, self._decide)
+        self._enter = (live_entry if self._live else chunk_entry)(engine, self.decide)
 
     def funnel(self, engine: Engine) -> dict[str, Any] | None:
         """Return where the strategy's decisions ended, over all instruments; None where it does not count them."""

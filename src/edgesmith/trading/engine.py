@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgesmith.domain.events import Cursor
 from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.records import as_records, records
-from edgesmith.domain.units import MONEY_SCALE
+from edgesmith.domain.units import INT64_MAX, MONEY_SCALE
 from edgesmith.errors import HaltError, InputError, OrderingError
 from edgesmith.trading.calls import call_close_bucket
 from edgesmith.trading.curve import Curves
@@ -101,8 +101,17 @@ class Engine:
         folder: Path | None = None,
         skew_ns: NDArray[np.int64] | None = None,
         receive_time_known: bool = True,
+        kept: bool = True,
     ) -> None:
-        """Begin a run; `skew_ns` (instruments x 5 streams) is receive minus venue clock, 0 where not given."""
+        """Begin a run.
+
+        Parameters
+        ----------
+        skew_ns : int64 array of shape (instruments, 5 streams)
+            Receive minus venue clock; 0 where not given.
+        kept : bool
+            False keeps nothing but the numbers of the run, for sweeps: no curves, no hashes of fills and decisions.
+        """
         _check(instruments, config)
         self.instruments = tuple(config.execution.with_fees(instrument) for instrument in instruments)
         self.config = config
@@ -116,7 +125,8 @@ class Engine:
         self.views["lot"] = [instrument.lot for instrument in self.instruments]
         self.views["instrument"] = range(len(self.instruments))
         self.curves = Curves(len(self.instruments))
-        self.recorder = Recorder(self.instruments, folder)
+        self.recorder = Recorder(self.instruments, folder, hashed=kept)
+        self._kept = kept
         self._folder = folder
         self._feature_state = program.new_state(len(self.instruments)) if program else None
         self._matrix = np.empty((0, program.width if program else 0))
@@ -141,6 +151,8 @@ class Engine:
         run["take_profit_ratio"] = risk.take_profit_ratio
         run["max_notional_e8"] = round(risk.max_position_notional * MONEY_SCALE)
         run["feature_count"] = self.program.width if self.program else 0
+        if not self._kept:
+            run["curve_end"] = INT64_MAX
         if skew_ns is not None:
             self.books["skew_ns"] = skew_ns
         if not receive_time_known:
@@ -150,12 +162,17 @@ class Engine:
         """Process a chunk of events in decision order."""
         if len(events) == 0:
             return
+        self.begin(events)
+        self.driver.feed(self, as_records(events), self.features_of(events))
+
+    def begin(self, events: NDArray[Any]) -> None:
+        """Note that a chunk begins."""
         if self.first_ns is None:
             self.first_ns = int(events[0]["ts_recv"]) + int(self.books["feed_latency_ns"][0])
         self._index[0] = 0
-        self.driver.feed(self, as_records(events), self._features_of(events))
 
-    def _features_of(self, events: NDArray[Any]) -> NDArray[np.float64]:
+    def features_of(self, events: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the feature rows of a chunk, good until the next one."""
         if self.program is None:
             return np.empty((1, 0))
         if len(self._matrix) < len(events):
@@ -188,7 +205,7 @@ class Engine:
         self.driver.stop(self)
         run = self.run[0]
         self.curves.make_room(run, self.books)
-        if int(run["curve_end"]) > 0:
+        if self._kept and int(run["curve_end"]) > 0:
             call_close_bucket(self.run, self.books, self.curves.equity, self.curves.prices)
         if int(run["open_positions"]) > 0:
             run["exposure_ns"] += run["now"] - run["exposed_since"]

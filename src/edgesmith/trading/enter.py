@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
-from numba.np.numpy_support import carray
 from numpy.typing import NDArray
 
 from edgesmith.domain.orders import DECISION, FILL
 from edgesmith.domain.records import JIT_DISABLED
+from edgesmith.trading.addresses import address, array_at
 from edgesmith.trading.entry import advance
 from edgesmith.trading.recorder import BUFFER_ROWS
 from edgesmith.trading.state import BOOK, CURVE, MAX_CURVE, PRICE_CURVE, RUN, TRACE, TRACE_ROWS, VIEW
@@ -32,7 +30,7 @@ EnterUntil = Callable[[NDArray[Any], NDArray[np.float64], int], int]
 
 def chunk_entry(engine: Engine, decide: Any) -> Enter:
     """Return `enter(events, features)`, which advances `engine` over them and returns why it stopped."""
-    enter_until = _plain_entry(_constant(engine), decide)
+    enter_until = _plain_entry(constant_arrays(engine), decide)
     return lambda events, features: enter_until(events, features, len(events))
 
 
@@ -44,11 +42,11 @@ def live_entry(engine: Engine, decide: Any) -> Enter:
 
 def stepwise_entry(engine: Engine, decide: Any) -> EnterUntil:
     """Return `enter(events, features, stop)`, which advances to event `stop` at most; as quick to enter as `live_entry`."""
-    arrays = _constant(engine)
+    arrays = constant_arrays(engine)
     if JIT_DISABLED:
         return _plain_entry(arrays, decide)
     compiled = _compiled(decide)
-    table = np.array([len(engine.instruments), *(array.ctypes.data for array in arrays)], np.int64)
+    table = np.array([len(engine.instruments), *(address(array) for array in arrays)], np.int64)
 
     def enter(events: NDArray[Any], features: NDArray[np.float64], stop: int, _kept: Any = arrays) -> int:
         # `_kept` keeps alive what the table points at.
@@ -69,21 +67,11 @@ def _plain_entry(arrays: tuple[NDArray[Any], ...], decide: Any) -> EnterUntil:
     return enter
 
 
-def _constant(engine: Engine) -> tuple[NDArray[Any], ...]:
+def constant_arrays(engine: Engine) -> tuple[NDArray[Any], ...]:
+    """Return what compiled code writes to in a run; the same arrays from its first event to its last."""
     recorder, curves = engine.recorder, engine.curves
     buffers = recorder.fills, recorder.decisions, recorder.trace
     return engine.run, engine.books, engine.views, *buffers, curves.equity, curves.prices
-
-
-def _address_as_pointer(_context: Any, _address: Any) -> Any:
-    # What `carray` takes, made of the address of an array.
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.int64), generate
-
-
-_pointer: Any = intrinsic(_address_as_pointer)
 
 
 @functools.cache
@@ -92,14 +80,14 @@ def _compiled(decide: Any) -> Callable[..., int]:
 
     def enter(table, events, features, stop):  # type: ignore[no-untyped-def]
         count = table[0]
-        run = carray(_pointer(table[1]), (1,), RUN)
-        books = carray(_pointer(table[2]), (count,), BOOK)
-        views = carray(_pointer(table[3]), (count,), VIEW)
-        fills = carray(_pointer(table[4]), (BUFFER_ROWS,), FILL)
-        decisions = carray(_pointer(table[5]), (BUFFER_ROWS,), DECISION)
-        trace = carray(_pointer(table[6]), (TRACE_ROWS,), TRACE)
-        curve = carray(_pointer(table[7]), (MAX_CURVE,), CURVE)
-        prices = carray(_pointer(table[8]), (MAX_CURVE * count,), PRICE_CURVE)
+        run = array_at(table[1], 1, RUN)
+        books = array_at(table[2], count, BOOK)
+        views = array_at(table[3], count, VIEW)
+        fills = array_at(table[4], BUFFER_ROWS, FILL)
+        decisions = array_at(table[5], BUFFER_ROWS, DECISION)
+        trace = array_at(table[6], TRACE_ROWS, TRACE)
+        curve = array_at(table[7], MAX_CURVE, CURVE)
+        prices = array_at(table[8], MAX_CURVE * count, PRICE_CURVE)
         step(run, books, views, events, features, stop, fills, decisions, trace, curve, prices, decide)
         return run[0].stop_reason
 

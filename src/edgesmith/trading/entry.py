@@ -19,6 +19,8 @@ from edgesmith.domain.orders import DECISION, FILL
 from edgesmith.domain.records import JIT_DISABLED
 from edgesmith.errors import StrategyError
 from edgesmith.trading import kernel as trading_kernel
+from edgesmith.trading import lanes as trading_lanes
+from edgesmith.trading.lanes import LANE, SEAT
 from edgesmith.trading.state import BOOK, CURVE, PRICE_CURVE, RUN, TRACE, VIEW
 
 
@@ -42,16 +44,33 @@ def idle() -> Any:
 
 
 @functools.cache
-def advance() -> Callable[..., None]:
-    """Return `trading.kernel.advance`, compiled once for every strategy; the decision is passed in as a pointer."""
-    if JIT_DISABLED:
-        return trading_kernel.advance
-    signature = types.void(
+def _advance_signature() -> Any:
+    return types.void(
         _array(RUN), _array(BOOK), _array(VIEW), _array(EVENT), types.Array(types.float64, 2, "C"), types.int64,
         _array(FILL), _array(DECISION), _array(TRACE), _array(CURVE), _array(PRICE_CURVE),
         types.FunctionType(_decide_signature()),
     )  # fmt: skip
+
+
+@functools.cache
+def advance() -> Callable[..., None]:
+    """Return `trading.kernel.advance`, compiled once for every strategy; the decision is passed in as a pointer."""
+    if JIT_DISABLED:
+        return trading_kernel.advance
     dispatcher: Any = trading_kernel.advance
+    return typed_kernel(_advance_signature(), dispatcher.py_func)
+
+
+@functools.cache
+def advance_lanes() -> Callable[..., int]:
+    """Return `trading.lanes.advance_lanes`, compiled once for every strategy; `advance` and the decision are passed in."""
+    if JIT_DISABLED:
+        return trading_lanes.advance_lanes
+    signature = types.int64(
+        _array(LANE), _array(SEAT), _array(EVENT), types.Array(types.float64, 2, "C"), types.int64, types.int64,
+        types.FunctionType(_advance_signature()), types.FunctionType(_decide_signature()),
+    )  # fmt: skip
+    dispatcher: Any = trading_lanes.advance_lanes
     return typed_kernel(signature, dispatcher.py_func)
 
 

@@ -52,6 +52,8 @@ INVALID_INTENT = int(Reason.INVALID_INTENT)
 FILLS_ROOM = 2 * MAX_REPORTS
 DECISIONS_ROOM = 1_024
 LOT_TOLERANCE = 1e-6
+# How far the event at `run.index` has come when it is entered in the middle (0: it has not begun).
+PHASE_TAKEN, PHASE_EXITED, PHASE_DECIDED = 1, 2, 3
 # Quantities above this are nonsense: int64 lots times ticks would no longer be exact.
 LOTS_LIMIT = 1e12
 
@@ -118,8 +120,9 @@ def deliver_reports(run, books, fills, until):  # type: ignore[no-untyped-def]
             _deliver_fill(run, book, fills, slot, place)
         if run.report_last[place]:
             _release_order(run, book, slot, run.report_reason[place])
-        run.report_head = (place + 1) % MAX_REPORTS
         run.report_count -= 1
+        # An empty ring begins again at its first place, which is still in the cache.
+        run.report_head = (place + 1) % MAX_REPORTS if run.report_count > 0 else 0
         run.next_due = run.report_due[run.report_head] if run.report_count > 0 else INT64_MAX
         delivered += 1
     if delivered > 0:
@@ -168,12 +171,10 @@ def close_bucket(run, books, curve, prices, now):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _on_quote(run, book, event, venue_ts):  # type: ignore[no-untyped-def]
-    bid = np.int64(event.bid_price * book.ticks_per_price + 0.5)
-    ask = np.int64(event.ask_price * book.ticks_per_price + 0.5)
-    bid_before, ask_before, bid_qty_before, ask_qty_before = book.bid_ticks, book.ask_ticks, book.bid_qty, book.ask_qty
-    book.bid_ticks = bid
-    book.ask_ticks = ask
+def take_quote(book, event):  # type: ignore[no-untyped-def]
+    """Let a quote replace the one in the book, and widen the bucket of the mid-price curve."""
+    book.bid_ticks = np.int64(event.bid_price * book.ticks_per_price + 0.5)
+    book.ask_ticks = np.int64(event.ask_price * book.ticks_per_price + 0.5)
     book.bid_price = event.bid_price
     book.ask_price = event.ask_price
     book.bid_qty = event.bid_qty
@@ -187,6 +188,12 @@ def _on_quote(run, book, event, venue_ts):  # type: ignore[no-untyped-def]
         book.mid_min = mid
     if not mid <= book.mid_max:
         book.mid_max = mid
+
+
+@kernel
+def _on_quote(run, book, event, venue_ts):  # type: ignore[no-untyped-def]
+    bid_before, ask_before, bid_qty_before, ask_qty_before = book.bid_ticks, book.ask_ticks, book.bid_qty, book.ask_qty
+    take_quote(book, event)
     if book.resting > 0:
         quote_reaches_resting(
             run, book, np.int64(event.instrument), venue_ts, bid_before, ask_before, bid_qty_before, ask_qty_before
@@ -241,6 +248,13 @@ def _update_bar(book, event):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def beyond_exit(book):  # type: ignore[no-untyped-def]
+    """Return whether a position has reached its stop-loss or its take-profit."""
+    unrealized = book.mark_value_e8 - book.cost_e8
+    return book.position_lots != 0 and (unrealized >= book.take_e8 or unrealized <= book.stop_e8)
+
+
+@kernel
 def _force_exit(run, books, decisions, instrument):  # type: ignore[no-untyped-def]
     book = books[instrument]
     if book.exit_in_flight != 0 or book.has_quote == 0:
@@ -282,7 +296,7 @@ def _place_intents(run, books, decisions, instrument, view):  # type: ignore[no-
 
 
 @kernel
-def _missing_lots(run, book, target):  # type: ignore[no-untyped-def]
+def missing_lots(run, book, target):  # type: ignore[no-untyped-def]
     """Return the signed lots between a target position and what is held or on its way; a target of NaN keeps what there is."""
     if target != target:
         return 0
@@ -301,16 +315,14 @@ def _seek_target(run, books, decisions, instrument, missing):  # type: ignore[no
 
 
 @kernel
-def _show(run, book, view, event):  # type: ignore[no-untyped-def]
-    view.ts = run.now
+def show_market(now, book, view, event):  # type: ignore[no-untyped-def]
+    """Let a strategy see the event and the quote after it."""
+    view.ts = now
     view.kind = event.kind
     view.bid_price = book.bid_price
     view.ask_price = book.ask_price
     view.bid_qty = book.bid_qty
     view.ask_qty = book.ask_qty
-    view.position_qty = book.position_lots * book.lot
-    view.pending_qty = (expected_lots(book) - book.position_lots) * book.lot
-    view.open_orders = book.pending_orders
     if event.kind == KIND_TRADE:
         view.price = event.price
         view.qty = event.qty
@@ -318,7 +330,15 @@ def _show(run, book, view, event):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _follows(run, event):  # type: ignore[no-untyped-def]
+def show_holdings(book, view):  # type: ignore[no-untyped-def]
+    """Let a strategy see what it holds and what is on its way."""
+    view.position_qty = book.position_lots * book.lot
+    view.pending_qty = (expected_lots(book) - book.position_lots) * book.lot
+    view.open_orders = book.pending_orders
+
+
+@kernel
+def follows(run, event):  # type: ignore[no-untyped-def]
     """Check decision order; returns 0 in order, 1 duplicate, 2 out of order."""
     if event.ts_recv > run.last_recv:
         return 0
@@ -338,7 +358,7 @@ def _follows(run, event):  # type: ignore[no-untyped-def]
 @kernel
 def _violates(run, event):  # type: ignore[no-untyped-def]
     """Count an event that does not follow the last one; True when the run must stop for it."""
-    verdict = _follows(run, event)
+    verdict = follows(run, event)
     if verdict == 1:
         run.duplicates += 1
     elif verdict == 2:
@@ -347,7 +367,14 @@ def _violates(run, event):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rarely(book, event):  # type: ignore[no-untyped-def]
+def set_clock(run, event, now):  # type: ignore[no-untyped-def]
+    """Note an event that is taken at `now`."""
+    run.last_recv, run.last_event, run.last_seq = event.ts_recv, event.ts_event, event.seq
+    run.last_instrument, run.last_kind, run.now = np.int64(event.instrument), np.int64(event.kind), now
+
+
+@kernel
+def take_rare(book, event):  # type: ignore[no-untyped-def]
     """Take in the streams that come once a second or less."""
     if event.kind == KIND_FUNDING:
         if event.next_funding_ts > book.paid_funding_ts and np.isfinite(event.funding_rate):
@@ -376,7 +403,8 @@ def _stop(run, index, phase, reason):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _buffers_full(run, fills_limit, decisions_limit):  # type: ignore[no-untyped-def]
+def buffers_full(run, fills_limit, decisions_limit):  # type: ignore[no-untyped-def]
+    """Return which buffer has no room for what an event may write, as a reason to stop; STOP_CHUNK_END for none."""
     if run.fills_used > fills_limit:
         return STOP_FILLS_FULL
     if run.decisions_used > decisions_limit:
@@ -416,7 +444,7 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, t
         kind = np.int64(event.kind)
         if run.phase == 0:
             now = max(event.ts_recv + book.feed_latency_ns, run.now)
-            full = _buffers_full(run, fills_limit, decisions_limit)
+            full = buffers_full(run, fills_limit, decisions_limit)
             if full != STOP_CHUNK_END:
                 _stop(run, index, 0, full)
                 return
@@ -429,8 +457,7 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, t
             if event.ts_recv <= run.last_recv and _violates(run, event):
                 _stop(run, index, 0, STOP_ORDERING)
                 return
-            run.last_recv, run.last_event, run.last_seq = event.ts_recv, event.ts_event, event.seq
-            run.last_instrument, run.last_kind, run.now = instrument, kind, now
+            set_clock(run, event, now)
             if now >= run.minute_end:
                 _close_minutes(run, now)
                 roll_day(run)
@@ -447,39 +474,40 @@ def advance(run_array, books, views, events, features, stop, fills, decisions, t
                 if book.resting > 0:
                     _on_trade(run, book, event, venue_ts)
             else:
-                _rarely(book, event)
+                take_rare(book, event)
             if run.equity_e8 != run.observed_e8:
                 observe_equity(run)
             if run.bar_ns > 0:
                 _update_bar(book, event)
             run.events += 1
             if run.next_due <= now and deliver_reports(run, books, fills, now) > 0 and run.wake_reports:
-                _stop(run, index, 1, STOP_REPORT)
+                _stop(run, index, PHASE_TAKEN, STOP_REPORT)
                 return
         if run.report_overflow:
-            _stop(run, index, 1, STOP_REPORTS_FULL)
+            _stop(run, index, PHASE_TAKEN, STOP_REPORTS_FULL)
             return
-        if run.phase < 2 and run.risk_on and book.position_lots != 0:
-            unrealized = book.mark_value_e8 - book.cost_e8
-            if unrealized >= book.take_e8 or unrealized <= book.stop_e8:
-                _force_exit(run, books, decisions, instrument)
-                if run.next_due <= run.now and deliver_reports(run, books, fills, run.now) > 0 and run.wake_reports:
-                    _stop(run, index, 2, STOP_REPORT)
-                    return
-        run.phase = 0
+        if run.phase < PHASE_EXITED and run.risk_on and beyond_exit(book):
+            _force_exit(run, books, decisions, instrument)
+            if run.next_due <= run.now and deliver_reports(run, books, fills, run.now) > 0 and run.wake_reports:
+                _stop(run, index, PHASE_EXITED, STOP_REPORT)
+                return
         if (run.decide_kinds >> kind) & 1:
             view = views[instrument]
-            _show(run, book, view, event)
-            for column in range(run.feature_count):
-                view.features[column] = features[index, column]
-            target = decide(view)
+            target = view.target
+            if run.phase < PHASE_DECIDED:
+                show_market(run.now, book, view, event)
+                show_holdings(book, view)
+                for column in range(run.feature_count):
+                    view.features[column] = features[index, column]
+                target = decide(view)
             if view.trace_code != 0:
                 _trace(run, view, trace[run.trace_used], instrument, target)
             if view.intents > 0 or view.cancel_all:
                 _place_intents(run, books, decisions, instrument, view)
-            missing = _missing_lots(run, book, target)
+            missing = missing_lots(run, book, target)
             if missing != 0:
                 _seek_target(run, books, decisions, instrument, missing)
             if run.next_due <= run.now:
                 deliver_reports(run, books, fills, run.now)
+        run.phase = 0
     _stop(run, stop, run.phase, STOP_CHUNK_END)

@@ -14,6 +14,9 @@ from edgesmith.compiled import kernel
 from edgesmith.domain.units import INT64_MAX
 from edgesmith.venues.simulated.fees import fee_e8, mark_value_e8, value_e8
 
+# Below 1 by more than any rounding of a product and a quotient.
+NEARLY_ONE = 1.0 - 1e-9
+
 
 @kernel
 def observe_equity(run):  # type: ignore[no-untyped-def]
@@ -28,7 +31,8 @@ def observe_equity(run):  # type: ignore[no-untyped-def]
         run.curve_min = equity
     if equity > run.curve_max:
         run.curve_max = equity
-    if run.peak_e8 > 0:
+    # The bucket's drawdown is never above the run's; most events are below both, and a product says so sooner than a division.
+    if run.peak_e8 - equity > run.curve_drawdown_ratio * NEARLY_ONE * run.peak_e8 and run.peak_e8 > 0:
         ratio = (run.peak_e8 - equity) / run.peak_e8
         if ratio > run.drawdown_ratio_max:
             run.drawdown_ratio_max = ratio

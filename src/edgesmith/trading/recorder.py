@@ -47,9 +47,11 @@ for _reason in Reason:
 
 
 class Recorder:
-    """Owns the buffers compiled code writes to; with `folder` None it only counts and hashes."""
+    """Owns the buffers compiled code writes to; with `folder` None it only hashes, and with `hashed` False not even that."""
 
-    def __init__(self, instruments: Sequence[Instrument], folder: Path | None) -> None:
+    def __init__(self, instruments: Sequence[Instrument], folder: Path | None, *, hashed: bool = True) -> None:
+        assert hashed or folder is None, "what is written is hashed"
+        self._hashed = hashed
         self.fills: NDArray[Any] = records(FILL, BUFFER_ROWS)
         self.decisions: NDArray[Any] = records(DECISION, BUFFER_ROWS)
         self.trace: NDArray[Any] = records(TRACE, TRACE_ROWS)
@@ -79,6 +81,11 @@ class Recorder:
 
     def flush(self, run: Any) -> None:
         """Take everything out of the buffers."""
+        if self._hashed:
+            self._take(run)
+        run["fills_used"] = run["decisions_used"] = run["trace_used"] = 0
+
+    def _take(self, run: Any) -> None:
         fills, decisions = self.fills[: int(run["fills_used"])], self.decisions[: int(run["decisions_used"])]
         if len(fills):
             self._fills_hash.update(fills.tobytes())
@@ -88,7 +95,6 @@ class Recorder:
             self._write("decisions", self._decision_columns, decisions)
         if self._trace_log is not None and int(run["trace_used"]):
             self._trace_log.write(self.trace[: int(run["trace_used"])])
-        run["fills_used"] = run["decisions_used"] = run["trace_used"] = 0
 
     @property
     def fills_hash(self) -> str:

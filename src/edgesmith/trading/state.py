@@ -99,15 +99,18 @@ VIEW: np.dtype[Any] = np.dtype(
         ("ts", "i8"), ("kind", "i8"), ("bid_price", "f8"), ("ask_price", "f8"), ("bid_qty", "f8"), ("ask_qty", "f8"),
         ("price", "f8"), ("qty", "f8"), ("side", "f8"), ("position_qty", "f8"), ("pending_qty", "f8"), ("open_orders", "i8"),
         ("lot", "f8"), ("instrument", "i8"), ("trace_level", "i8"),
+        # written, beside what is read so that a decision touches little memory: cancels, how many limit orders, a `trace_code`
+        # other than 0 asks for a row of the trace; the target position is the return value, and the engine notes it
+        ("cancel_all", "i8"), ("intents", "i8"), ("trace_code", "i8"), ("target", "f8"),
         ("features", "f8", MAX_FEATURES), ("params", "f8", MAX_PARAMS),
         # kept between events
         ("memory", "f8", MAX_MEMORY),
-        # written: limit orders and cancels; the target position is the return value
-        ("cancel_all", "i8"), ("intents", "i8"), ("intent_side", "i8", MAX_INTENTS), ("intent_qty", "f8", MAX_INTENTS),
+        # written: limit orders
+        ("intent_side", "i8", MAX_INTENTS), ("intent_qty", "f8", MAX_INTENTS),
         ("intent_price", "f8", MAX_INTENTS), ("intent_tif", "i8", MAX_INTENTS), ("intent_post_only", "i8", MAX_INTENTS),
         ("intent_reduce_only", "i8", MAX_INTENTS),
-        # written: why this was decided; a `trace_code` other than 0 asks for a row of the trace
-        ("trace_code", "i8"), ("trace", "f8", MAX_TRACE),
+        # written: why this was decided
+        ("trace", "f8", MAX_TRACE),
     ],
     align=True,
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """One compiled strategy under many configurations over the same events, on several cores.
 
-Every run is a whole engine of its own: venue, risk, ledger, metrics. Compiled code runs without the GIL, so threads share the
-events and use every core; what one run holds in memory is its records and buffers, a few MiB.
+Every run is a whole engine of its own: venue, risk, ledger, metrics. Those that read the same features go through the events
+side by side (`trading.lanes`). Compiled code runs without the GIL, so threads share the events and use every core; what one run
+holds in memory is its records and buffers, about a MiB.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from edgesmith.domain.instruments import Instrument
 from edgesmith.domain.records import joined
 from edgesmith.errors import InputError
 from edgesmith.lake.replay import Replay
-from edgesmith.trading.backtest import program_of
+from edgesmith.trading.backtest import feature_specs, program_of
 from edgesmith.trading.compiled_driver import CompiledDriver
 from edgesmith.trading.engine import Engine, EngineConfig
 from edgesmith.trading.metrics import run_metrics
+from edgesmith.trading.side_by_side import SideBySide
 from edgesmith.trading.strategy import CompiledStrategy, StrategyConfig
 
-# Events a run takes at a time: bounds the feature rows it holds.
+# Events a group takes at a time: bounds the feature rows it holds.
 BATCH_EVENTS = 65_536
+# Runs side by side: enough to share the work of an event among, few enough for the cache.
+LANES_MAX = 32
 
 
 def sweep(
@@ -59,28 +63,50 @@ def sweep(
     """
     _check(strategy, configs, workers)
 
-    def run(config: StrategyConfig) -> dict[str, Any]:
-        configured = strategy(config)
-        engine = Engine(
-            instruments,
-            engine_config,
-            CompiledDriver(configured),
-            program=program_of(configured),
-            skew_ns=skew_ns,
-            receive_time_known=receive_time_known,
-        )
-        for begin in range(0, len(events), BATCH_EVENTS):
-            engine.feed(events[begin : begin + BATCH_EVENTS])
-        engine.finish()
-        return run_metrics(engine)
+    strategies = [strategy(config) for config in configs]
+    groups = _groups(strategies, workers)
 
-    found = []
+    def run(group: list[int]) -> list[dict[str, Any]]:
+        program = program_of(strategies[group[0]])
+
+        def engine(place: int) -> Engine:
+            return Engine(
+                instruments,
+                engine_config,
+                CompiledDriver(strategies[place]),
+                program=program,
+                skew_ns=skew_ns,
+                receive_time_known=receive_time_known,
+                kept=False,
+            )
+
+        engines = [engine(place) for place in group]
+        together = SideBySide(engines, engine(group[0]))
+        for begin in range(0, len(events), BATCH_EVENTS):
+            together.feed(events[begin : begin + BATCH_EVENTS])
+        together.finish()
+        return [run_metrics(engine) for engine in engines]
+
+    found: dict[int, dict[str, Any]] = {}
     with ThreadPoolExecutor(workers) as pool:
-        for metrics in pool.map(run, configs):
-            found.append(metrics)
+        for group, metrics in zip(groups, pool.map(run, groups), strict=True):
+            found.update(zip(group, metrics, strict=True))
             if progress is not None:
                 progress(len(found), len(configs))
-    return found
+    return [found[place] for place in range(len(configs))]
+
+
+def _groups(strategies: Sequence[CompiledStrategy], workers: int) -> list[list[int]]:
+    """Return which strategies run side by side: those that read the same features, in even parts for the workers."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for place, strategy in enumerate(strategies):
+        alike.setdefault(tuple(feature_specs(strategy)), []).append(place)
+    groups = []
+    for places in alike.values():
+        rounds = -(-len(places) // (LANES_MAX * workers))
+        size = -(-len(places) // (rounds * workers))
+        groups += [places[begin : begin + size] for begin in range(0, len(places), size)]
+    return groups
 
 
 def load_events(replay: Replay) -> NDArray[Any]:
