@@ -24,6 +24,7 @@ _DAY_HOURS = 24
 # What to shift by for each bp within the horizon (not every draw hits, some shifts are posted late, and triggers cluster), and
 # what the market does there by itself, in bps.
 _BOOK_GAIN, _BOOK_NATURAL = 1.97, 0.19
+_RARE_GAIN = 2.01
 _BLOW_OUT_GAIN, _BLOW_OUT_NATURAL = 2.52, -0.1
 _ABSORPTION_GAIN, _ABSORPTION_NATURAL = 0.89, 0.3
 _LEAD_GAIN = 1.32
@@ -33,6 +34,8 @@ _FLOW_GAIN, _FLOW_NATURAL = 1.16, -2.35
 _IMPACT_BPS_PER_QTY = 51.5
 
 _BOOK = Region(feature="imbalance_ema", low=0.93, mirrored=True)
+# So large a move at every onset of the book would carry the price away within an hour.
+_BOOK_RARE = Region(feature="imbalance_ema", low=0.95, mirrored=True)
 _BLOWN_OUT = Region(
     feature="spread", low=0.95, within=(Cell(feature="imbalance_ema", params={"period": 1}, low=0.3, role="sign"),)
 )
@@ -179,9 +182,9 @@ def _over_days() -> tuple[Scenario, ...]:
         ),
         _planted(
             "P10",
-            "book pressure, 90 bps on day 17 of 30 and nothing else: 3 bps on average",
-            (_on_book(90.0, calendar=Calendar(only_day=17)),),
-            (_claim("REJECT_UNSTABLE"),),
+            "strong book pressure, 60 bps on day 17 of 30 and nothing else: 2 bps on average",
+            (_on_book(60.0, _RARE_GAIN, region=_BOOK_RARE, calendar=Calendar(only_day=17)),),
+            (_claim("REJECT_UNSTABLE", region=_BOOK_RARE),),
             hours=30 * _DAY_HOURS,
         ),
         _planted(
