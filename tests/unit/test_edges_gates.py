@@ -72,6 +72,8 @@ def test_without_objection_it_is_validated_and_the_sentence_has_the_numbers() ->
         ({"pbo": None}, Verdict.CANDIDATE),
         ({"placebo_p": 0.01}, Verdict.CANDIDATE),
         ({"placebo_p": None}, Verdict.CANDIDATE),
+        ({"winsorized_bps": -0.2}, Verdict.CANDIDATE),
+        ({"per_volatility": 0.0}, Verdict.CANDIDATE),
         ({"p_excess": None}, Verdict.REJECT_NULL),
         ({"net_low_bps": None}, Verdict.REJECT_COST),
         # Nothing was traded late, so nobody knows.

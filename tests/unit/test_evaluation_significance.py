@@ -8,6 +8,7 @@ from edgesmith.evaluation.significance import (
     benjamini_hochberg,
     critical_value,
     detectable_effect,
+    effective_cells,
     effective_rows,
     excess_influence,
     mean_influence,
@@ -125,3 +126,15 @@ def test_benjamini_hochberg_equals_scipy() -> None:
     p = np.random.default_rng(11).random(50) ** 2
     np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p))
     assert len(benjamini_hochberg(np.empty(0))) == 0
+
+
+def test_effective_cells_are_those_of_the_eigenvalues() -> None:
+    rng = np.random.default_rng(3)
+    alone, shared = rng.normal(size=(400, 6)), rng.normal(size=(400, 1))
+    psi = np.hstack([alone, shared * np.array([[1.0, -2.0, 0.5]]), np.zeros((400, 1))])
+    unit = psi[:, :9] / np.sqrt((psi[:, :9] ** 2).sum(axis=0))
+    values = np.linalg.eigvalsh(unit.T @ unit)
+    assert effective_cells([psi]) == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=0.005)
+    assert 4.5 < effective_cells([psi]) < 6.0, "six and three that are one: 81 / (6 + 9)"
+    assert effective_cells([alone, alone]) == pytest.approx(2 * effective_cells([alone]), rel=0.01)
+    assert effective_cells([np.zeros((5, 2))]) == 0.0

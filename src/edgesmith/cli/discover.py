@@ -361,9 +361,39 @@ def show_cells(result: DiscoveryResult) -> None:
         "real: pays after cost; cost: real, but costs eat it; nothing: no different from the rest; too few: too little data"
     )
     print_table(title, columns, rows, right=("over", "move", "net bps", "p"))
+    show_counted(result)
     deep = [cell for cell in result.cells if cell.depth > 1 and cell.verdict.name in ("CANDIDATE", "REJECT_COST")]
     if result.config.depth > 1:
         show_deep(sorted(deep, key=lambda cell: cell.strength), result)
+
+
+def show_counted(result: DiscoveryResult) -> None:
+    """Print what the cells tested are worth, the triggers on a list of false discoveries, and the bounds that were refined."""
+    least: dict[str, tuple[float, float]] = {}
+    for cell in result.cells:
+        if cell.depth == 1 and cell.q_value is not None and cell.q_value_any is not None:
+            least[cell.text] = cell.q_value, cell.q_value_any
+    tested = sum(cell.depth == 1 and cell.p_cell is not None for cell in result.cells)
+    listed = [sum(pair[at] <= result.config.alpha for pair in least.values()) for at in (0, 1)]
+    typer.echo(
+        f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones; at a false discovery rate of "
+        f"{result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} whatever their dependence (BY)"
+    )
+    rows = [
+        (
+            cell.text,
+            "buy" if cell.side > 0 else "sell",
+            format_duration_ns(cell.horizon_ns),
+            f"{cell.onsets:,}",
+            number(cell.onset_net_bps),
+            number(cell.onset_low_bps),
+            number(cell.p_net_family, 4),
+        )
+        for cell in result.refined
+    ]
+    if rows:
+        columns = ("refined to what pays when it begins", "side", "over", "times", "net bps", "at least", "p")
+        print_table("", columns, rows, right=columns[2:])
 
 
 def show_deep(cells: list[Cell], result: DiscoveryResult) -> None:

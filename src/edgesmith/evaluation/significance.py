@@ -18,7 +18,7 @@ variables.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from statistics import NormalDist
 from typing import NamedTuple
@@ -240,6 +240,22 @@ def effective_rows(
         naive = np.maximum(variance, 0.0) / n + np.maximum(variance_rest, 0.0) / n_rest
         rows = n * naive / standard_error**2
     return np.where(np.isfinite(rows), np.minimum(rows, n), 0.0)
+
+
+def effective_cells(psis: Iterable[Floats]) -> float:
+    """Return m_eff = (sum lambda)^2 / sum lambda^2 of the correlation of the cells, from their block influences (blocks, cells).
+
+    Influences on blocks of different lengths count as independent, so it is rather too large. Rounded to three digits: it is
+    for information, and sums of floats may differ in the last ones.
+    """
+    cells, square = 0, 0.0
+    for psi in psis:
+        norm = np.sqrt((psi * psi).sum(axis=0))
+        unit = psi[:, norm > 0] / norm[norm > 0]
+        # Blocks times blocks has the same eigenvalues as cells times cells, and is the smaller.
+        gram = unit @ unit.T if len(unit) < unit.shape[1] else unit.T @ unit
+        cells, square = cells + unit.shape[1], square + float((gram * gram).sum())
+    return float(f"{cells * cells / square:.3g}") if square > 0.0 else 0.0
 
 
 def overlap_widening(horizon_ns: int, block_ns: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from edgesmith.evaluation.significance import (
     benjamini_yekutieli,
     critical_value,
     detectable_effect,
+    effective_cells,
     simes,
 )
 from edgesmith.evaluation.sums import BlockSums, SingleCells
@@ -49,11 +50,15 @@ class Outcome(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """All cells by feature, bin, latency and horizon, the critical |T| of the family, and sd(g) of all rows by horizon."""
+    """All cells by feature, bin, latency and horizon, the critical |T| of the family, and sd(g) of all rows by horizon.
+
+    `effective` is how many independent cells the tested ones are worth.
+    """
 
     cells: tuple[Cell, ...]
     critical_t: float
     deviations_bps: dict[int, float]
+    effective: float
 
 
 def places_of(bins: Sequence[FeatureBins]) -> tuple[Place, ...]:
@@ -64,7 +69,7 @@ def places_of(bins: Sequence[FeatureBins]) -> tuple[Place, ...]:
 def judge(
     bins: tuple[FeatureBins, ...],
     groups: Sequence[ColumnGroup],
-    sums: Sequence[BlockSums],
+    sums: Iterable[BlockSums],
     config: DiscoveryConfig,
     alpha: float | None = None,
     workers: int | None = 1,
@@ -72,13 +77,17 @@ def judge(
 ) -> Judged:
     """Test every cell of every column group as one family at `alpha`, the config's by default.
 
-    The real ones are REJECT_COST until `profit.judge_profit` has asked whether they pay.
+    `sums` are taken one group at a time. The real ones are REJECT_COST until `profit.judge_profit` has asked whether they pay.
     """
     places, slots = places_of(bins), SingleCells(bins).slots
     cells = np.array([one.feature * slots + (slots - 1 if one.code == MISSING else one.code) for one in places])
     # Every feature has each row once, so the cells of the first are all rows.
     everything = np.arange(slots)
-    measured = [measure(one, group, cells, everything, config) for group, one in zip(groups, sums, strict=True)]
+    measured: list[GroupMeasures] = []
+    deviations: dict[int, float] = {}
+    for columns, held in zip(groups, sums, strict=True):
+        measured.append(measure(held, columns, cells, everything, config))
+        deviations = _deviations(columns, held, everything) | deviations
     outcome = _test(measured, cells, config, config.alpha if alpha is None else alpha, workers, progress)
     found: list[Cell] = []
     offset = 0
@@ -92,17 +101,17 @@ def judge(
             )
         offset += len(group.n)
     ordered = sorted(found, key=lambda cell: (cell.feature, cell.bin, cell.latency_ns, cell.horizon_ns))
-    return Judged(tuple(ordered), outcome.critical_t, _deviations(groups, sums, everything))
+    effective = effective_cells(one.psi[:, one.testable] for one in measured)
+    return Judged(tuple(ordered), outcome.critical_t, deviations, effective)
 
 
-def _deviations(groups: Sequence[ColumnGroup], sums: Sequence[BlockSums], everything: NDArray[np.int64]) -> dict[int, float]:
+def _deviations(group: ColumnGroup, sums: BlockSums, everything: NDArray[np.int64]) -> dict[int, float]:
     # At the shortest latency that a horizon has; the drift within a horizon is next to nothing beside its variance.
     found: dict[int, float] = {}
-    for group, one in zip(groups, sums, strict=True):
-        for at, (_, horizon_ns) in enumerate(group.columns):
-            rows = int(one.sums[:, everything, N, at].sum())
-            square = float(one.squares[everything, at].sum()) / SQUARE_UNITS
-            found.setdefault(horizon_ns, float(np.sqrt(square / rows)) if rows else 0.0)
+    for at, (_, horizon_ns) in enumerate(group.columns):
+        rows = int(sums.sums[:, everything, N, at].sum())
+        square = float(sums.squares[everything, at].sum()) / SQUARE_UNITS
+        found.setdefault(horizon_ns, float(np.sqrt(square / rows)) if rows else 0.0)
     return found
 
 

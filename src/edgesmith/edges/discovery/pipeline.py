@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,9 @@ from edgesmith.edges.verdict import Verdict
 from edgesmith.errors import InputError
 from edgesmith.evaluation.bins import FeatureBins
 from edgesmith.evaluation.coded import CodedPanel, code_panel
-from edgesmith.evaluation.labels import column_groups
+from edgesmith.evaluation.labels import ColumnGroup, column_groups
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
-from edgesmith.evaluation.sums import TESTED_MOMENTS, SingleCells
+from edgesmith.evaluation.sums import TESTED_MOMENTS, BlockSums, SingleCells
 from edgesmith.features.regime_model import RegimeModel
 
 TRIAL_KIND = "discovery"
@@ -140,14 +141,10 @@ def search_panel(
 ) -> PanelSearch:
     """Search coded days at `level`: single conditions, then what lies deeper, then whether what is real pays."""
     groups = column_groups(panel.labels, panel.last_ns - panel.first_ns)
-    sums = panel.block_sums(
-        SingleCells(panel.bins), groups, moments=TESTED_MOMENTS, progress=_stage(workplace, "summing single conditions")
-    )
     # Half of the error is kept for what lies deeper.
     share = level if config.depth == 1 else level / 2
+    sums = _single_sums(panel, groups, workplace)
     singles = judge(panel.bins, groups, sums, config, share, workplace.workers, _stage(workplace, "testing"))
-    # They are most of the memory, and what lies deeper has sums of its own.
-    del sums
     deeper = _stage(workplace, "searching deeper")
     deep = deep_search(panel, singles, config, level - share, always, workplace.workers, deeper)
     asked = (*singles.cells, *deep.cells)
@@ -163,6 +160,17 @@ def search_panel(
         profit.refinement,
         share,
     )
+
+
+def _single_sums(panel: CodedPanel, groups: Sequence[ColumnGroup], workplace: Workplace) -> Iterator[BlockSums]:
+    # Group by group: the sums of all would be most of the memory of a search.
+    for at, group in enumerate(groups):
+        told = partial(_told, workplace, at, len(groups))
+        yield panel.block_sums(SingleCells(panel.bins), [group], moments=TESTED_MOMENTS, progress=told)[0]
+
+
+def _told(workplace: Workplace, begun: int, rounds: int, done: int, total: int | None) -> None:
+    workplace.progress("summing single conditions", begun * (total or 0) + done, rounds * (total or 0))
 
 
 def _in_regimes(bins: FeatureBins, regimes: RegimeModel) -> FeatureBins:
@@ -272,6 +280,7 @@ def _result(
         best=_best(singles.cells),
         refined=found.refined,
         refinement=found.refinement,
+        cells_effective=singles.effective,
     )
 
 

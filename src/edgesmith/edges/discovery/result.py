@@ -154,7 +154,8 @@ class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
 
     `cells` are all single cells, and of deeper triggers the real ones and the strongest column of each that was tested; `refined`
     are triggers with bounds of their own that pay. `counts` are of the trials of all depths, a refined trigger that pays counts
-    with them. `level` is the error level the ledger granted, `trials_total` counts all looks at this data.
+    with them. `cells_effective` is how many independent ones the single cells tested are worth, `level` the error level the
+    ledger granted, `trials_total` counts all looks at this data.
     """
 
     instrument: str
@@ -178,6 +179,7 @@ class DiscoveryResult(msgspec.Struct, frozen=True, kw_only=True):
     best: tuple[Cell, ...]
     refined: tuple[Cell, ...]
     refinement: Refinement
+    cells_effective: float = 0.0
     schema_version: int = DISCOVERY_SCHEMA_VERSION
 
     @property

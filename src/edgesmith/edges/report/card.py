@@ -72,7 +72,8 @@ def card_view(card: EdgeCard, gates: Gates) -> dict[str, Any]:
         "maker_fees": "" if card.maker is None else f"{card.maker.fee_in_bps:g} in and {card.maker.fee_out_bps:g} out",
         "sharpe": _sharpe(card),
         "ladder": _ladder(card),
-        "paths": [formats.bps(value) for value in card.cpcv_path_net_bps],
+        "paths": [formats.bps(value) for value in card.cpcv_path_net_bps if any(card.cpcv_path_net_bps)],
+        "combined": bool(card.cpcv_path_net_bps),
         "identity": [
             ("Edge", spec.edge_id),
             ("Trigger", str(spec.trigger)),
@@ -122,6 +123,8 @@ def _gates(card: EdgeCard, gates: Gates) -> list[tuple[str, str, str, bool | Non
         ("Walk forward, lower end", found.walk_forward_low_bps, 0.0, True, bps),
         ("Probability of overfitting", found.pbo, gates.pbo_max, False, number),
         ("Without the best day", found.without_best_day_bps, 0.0, True, bps),
+        ("Largest results cut", found.winsorized_bps, 0.0, True, bps),
+        ("Move in units of volatility", found.per_volatility, 0.0, True, lambda v: number(v, 3)),
         ("Days with a profit", found.positive_days_ratio, gates.positive_days_min, True, lambda v: percent(v, 0)),
         ("Deflated Sharpe", found.dsr, gates.dsr_min, True, lambda v: number(v, 3)),
         ("Placebos, smallest p", found.placebo_p, gates.placebo_alpha, True, lambda v: number(v, 4)),

@@ -62,7 +62,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     `p_excess` and `p_net` are adjusted for the candidates carried; `p_excess` is 1 where the effect is not to the edge's side.
     `blocks` hold rows of the trigger, `trade_blocks` trades. `early` and `late` are the first half and the last third of the
     span: (low, high) ends of 90 % intervals; `best_day` allows for having been chosen among all days. `placebo_p` is the
-    smallest p of the placebos, adjusted for their number.
+    smallest p of the placebos, adjusted for their number. `winsorized_bps` and `per_volatility` are the same effect with the
+    largest results cut and in units of volatility: they must point to the side of the edge.
     """
 
     leaks: tuple[str, ...] = ()
@@ -92,6 +93,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     late_high_bps: float | None
     mde_bps: float | None
     placebo_p: float | None
+    winsorized_bps: float | None = None
+    per_volatility: float | None = None
 
 
 class Judgment(msgspec.Struct, frozen=True):
@@ -235,6 +238,10 @@ def _missing(found: Findings, gates: Gates) -> str | None:
         reasons.append("too few blocks for placebos")
     elif found.placebo_p <= gates.placebo_alpha:
         reasons.append(f"it shows in a placebo too (p = {_number(found.placebo_p)})")
+    if found.winsorized_bps is not None and found.winsorized_bps <= 0.0:
+        reasons.append(f"without the largest 0.5 % of results on either end it keeps {_bps(found.winsorized_bps)}")
+    if found.per_volatility is not None and found.per_volatility <= 0.0:
+        reasons.append(f"in units of volatility it moves {found.per_volatility:.3f} to its side")
     if not reasons:
         return None
     return f"it keeps {_bps(found.net_bps)}, at least {_bps(found.net_low_bps)}; not proven yet: {', '.join(reasons)}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgesmith.domain.units import NS_PER_DAY
 from edgesmith.edges.edge import EdgeSpec
 from edgesmith.edges.validation.card import CostParts, EdgeCard, HalfLifeRow, Walk
+from edgesmith.edges.validation.cotests import per_volatility, winsorized_bps
 from edgesmith.edges.validation.curves import (
     Point,
     break_even_fee_bps,
@@ -341,6 +342,8 @@ def _findings(
         late_high_bps=finite(late.high),
         mde_bps=tests.mde_bps,
         placebo_p=smallest_p(tests.placebos),
+        winsorized_bps=winsorized_bps(frozen.trades.net_bps),
+        per_volatility=per_volatility(one.own, one.column, spec.side),
     )
 
 
