@@ -30,6 +30,8 @@ PLANTED = (
     Planted(world="P1_4", right="REJECT_COST", worlds=(1, 6), hours=20),
     Planted(world="P1_8", right="VALIDATED", worlds=(1, 6), hours=20),
     Planted(world="P1_16", right="VALIDATED", worlds=(2, 8), hours=20),
+    Planted(world="P6", right="VALIDATED", worlds=(1, 3), hours=20, depth=2),
+    Planted(world="P12", right="VALIDATED", worlds=(1, 3), hours=60, horizons_s=(5, 10), grid_ms=1_000),
     Planted(world="P9", right="REJECT_COST", worlds=(1, 4)),
     Planted(world="N2", right="REJECT_COST", worlds=(1, 4)),
 )

@@ -14,8 +14,6 @@ from edgesmith.edges.validation.card import EdgeCard
 from edgesmith.edges.validation.gates import Gates
 from edgesmith.edges.validation.pipeline import ValidationConfig, validate
 from edgesmith.edges.verdict import Verdict
-from edgesmith.worlds.scenario import Scenario
-from edgesmith.worlds.scenarios import find_scenario
 
 # A world of hours instead of weeks: days cannot be asked for, blocks can.
 SCALED = ValidationConfig(gates=Gates(days_min=1, onsets_min=100), folds=4)
@@ -26,8 +24,7 @@ CARRIED_MAX = 6
 class Planted(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe of planted worlds: how it is searched, and the right word, "found" where a real cell is all that is asked.
 
-    `worlds` are those of the CI scale and of a release. `thinned` plants with that part of the recipe's probability, for effects
-    that are harder to see.
+    `worlds` are those of the CI scale and of a release; `extra` features are searched beside the usual ones.
     """
 
     world: str
@@ -37,19 +34,7 @@ class Planted(msgspec.Struct, frozen=True, kw_only=True):
     horizons_s: tuple[int, ...] = (1, 5)
     grid_ms: int = 500
     depth: int = 1
-    thinned: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """Return the recipe, and how much of it is planted."""
-        return self.world if self.thinned == 1.0 else f"{self.world} x {self.thinned:g}"
-
-    @property
-    def scenario(self) -> Scenario:
-        """Return the recipe as it is planted."""
-        found = find_scenario(self.world)
-        plants = [msgspec.structs.replace(one, probability_ratio=one.probability_ratio * self.thinned) for one in found.plants]
-        return msgspec.structs.replace(found, plants=tuple(plants))
+    extra: tuple[str, ...] = ()
 
     @property
     def config(self) -> DiscoveryConfig:
@@ -87,7 +72,7 @@ class PlantRow(msgspec.Struct, frozen=True, kw_only=True):
 def plant_row(job: tuple[Planted, int]) -> PlantRow:
     """Search the first part of a world and validate the best candidates on the rest."""
     planted, seed = job
-    with desk_of(planted.scenario, seed, planted.hours) as desk:
+    with desk_of(planted.world, seed, planted.hours, extra=planted.extra) as desk:
         first_ns, last_ns = desk.source.span(desk.index)
         cut_ns = first_ns + int(DISCOVERED * (last_ns - first_ns))
         config = msgspec.structs.replace(planted.config, seed=seed)
@@ -98,7 +83,7 @@ def plant_row(job: tuple[Planted, int]) -> PlantRow:
         cards = _validated(desk, result, carried, cut_ns, last_ns) if carried else []
     best = min(cards, key=lambda card: (card.verdict.rank, -(card.findings.net_bps or 0.0)), default=None)
     return PlantRow(
-        world=planted.name,
+        world=planted.world,
         seed=seed,
         hours=planted.hours,
         expected=planted.right,
