@@ -29,6 +29,9 @@ def test_an_interval_without_blocks_bounds_nothing() -> None:
     one = mean_interval(np.array([0.0, 7.0]), np.array([0.0, 14.0]))
     assert one == (2.0, -math.inf, math.inf)
     assert mean_interval(np.array([3.0, 7.0]), np.array([6.0, 14.0])) == (2.0, 2.0, 2.0)
+    # Two blocks of about the same size bound nothing, and no rounding makes a number of it.
+    for more in (0.1, 0.3, 1.7):
+        assert mean_interval(np.array([30.0, 30.0]), np.array([570.3, 590.0 + more]))[1:] == (-math.inf, math.inf)
 
 
 def test_scaling_labels_scales_the_interval() -> None:

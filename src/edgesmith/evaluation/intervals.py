@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FLIPS = 9_999
+# What is left of a difference after cancellation is nothing below this share of its parts.
+ROUNDING = 1e-9
 
 
 class Interval(NamedTuple):
@@ -85,7 +87,7 @@ def _skewness(residual: Floats, n: Floats) -> tuple[float, float, int]:
 def _unskewed(quantile: float, residual: Floats, n: Floats) -> float:
     # The t that Hall's transformation takes to the quantile, which is first turned from self-normalized to studentized.
     shape, shift, blocks = _skewness(residual, n)
-    if quantile**2 >= blocks:
+    if quantile**2 >= blocks * (1.0 - ROUNDING):
         return math.copysign(math.inf, quantile)
     beyond = quantile / math.sqrt(1.0 - quantile**2 / blocks) - shift
     return (math.cbrt(1.0 + 3.0 * shape * beyond) - 1.0) / shape if abs(shape) > 1e-9 else beyond
@@ -98,7 +100,7 @@ def _roots(n: Floats, s: Floats, quantile: float) -> tuple[float, float]:
     a = total_n**2 - q2 * float((n * n).sum())
     b = -2.0 * (total_s * total_n - q2 * float((s * n).sum()))
     c = total_s**2 - q2 * float((s * s).sum())
-    if a <= 0.0:
+    if a <= ROUNDING * total_n**2:
         return -math.inf, math.inf
     root = math.sqrt(max(b * b - 4.0 * a * c, 0.0))
     return (-b - root) / (2.0 * a), (-b + root) / (2.0 * a)
