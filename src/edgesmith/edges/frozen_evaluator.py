@@ -20,6 +20,7 @@ from edgesmith.edges.trials import COMMON_NS_MIN
 from edgesmith.edges.validation import frozen, maker_strategy, replays, trigger, trigger_strategy
 from edgesmith.edges.vault_records import Evaluation
 from edgesmith.errors import InputError
+from edgesmith.evaluation.intervals import skewness_widening
 from edgesmith.evaluation.labels import block_length_ns
 from edgesmith.evaluation.significance import mean_influence, sign_flip
 from edgesmith.features.program import Program, ProgramState
@@ -198,7 +199,8 @@ def _blocks(partitions: Sequence[Partition], block_ns: int) -> NDArray[np.int64]
 def _p_positive(place: NDArray[np.int64], values: Floats, block_ns: int) -> float:
     n, s = np.bincount(place).astype(np.float64), np.bincount(place, values).astype(np.float64)
     psi = mean_influence(n[:, None], s[:, None]).psi
-    return float(sign_flip([(block_ns, psi)], flips=FLIPS, seed=SEED, one_sided=True).p_cell[0])
+    widening = np.array([skewness_widening(n, s)])
+    return float(sign_flip([(block_ns, psi)], flips=FLIPS, seed=SEED, one_sided=True, widening=widening).p_cell[0])
 
 
 def _finite(value: float) -> float | None:
