@@ -213,9 +213,11 @@ def test_every_dependency_is_explained() -> None:
 
 
 def test_decisions_are_short_and_numbered_once() -> None:
-    records = files("docs/adr", ".md")
+    records = [path for path in files("docs/adr", ".md") if path.name != "README.md"]
     numbers = [path.name[:4] for path in records]
     assert records and len(numbers) == len(set(numbers))
+    index = re.findall(r"^\| \[(\d{4})\]\((.+)\) \|", (ROOT / "docs/adr/README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert index == [(path.name[:4], path.name) for path in sorted(records)], "docs/adr/README.md lists every decision once"
     for path in records:
         text = path.read_text(encoding="utf-8")
         assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", path.name), path.name
