@@ -73,7 +73,11 @@ def test_another_way_in_or_out_is_another_edge_judged_behind_the_queue(
     assert asked["fee_in_bps"] == 0.0 < asked["fee_out_bps"]
     if card["maker"] is not None:
         assert card["findings"]["net_bps"] == pytest.approx(card["maker"]["queue"]["net_bps"])
-    assert card["findings"]["onsets"] > 0 and card["verdict"] != "VALIDATED"
+    assert (
+        card["sentence"].endswith("(a maker behind the whole queue)")
+        and card["findings"]["onsets"] > 0
+        and card["verdict"] != "VALIDATED"
+    )
     entries = [EdgeRegistry(sqlite_url(root / "runs")).get(row.edge_id).entry for row in listed(root)]
     assert "maker_touch" in entries and "taker" in entries
     for bad, said in (("--entry", "expected taker, maker_touch or maker_queue"), ("--exit", "stop:UNITS such as stop:1.5")):

@@ -2,8 +2,8 @@
 
 Nobody knows our place in a queue that was never ours, so a maker's result is not estimated but bounded, decision by decision, by
 two replays through the same engine: in one the first print at our price fills us, in the other only what is left after all that
-stood there when we came. Both decide at the same instants, and what the second fills the first has filled before. The fills are what
-is bounded: where those in between are bad ones, the second may keep more.
+stood there when we came. Both decide at the same instants, and what the second fills the first has filled before. The fills are
+what is bounded: where those in between are bad ones, the second may keep more.
 """
 
 from __future__ import annotations

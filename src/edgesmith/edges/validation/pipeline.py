@@ -360,7 +360,7 @@ def _card(
     return EdgeCard(
         spec=spec,
         verdict=judged.verdict,
-        sentence=judged.sentence,
+        sentence=judged.sentence if spec.entry == "taker" else f"{judged.sentence} (a maker behind the whole queue)",
         findings=found,
         first_ns=panel.first_ns,
         last_ns=panel.last_ns,
