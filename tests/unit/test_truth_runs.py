@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from benchmarks.truth import jobs, matching
-from benchmarks.truth.bars import ASKED, recall_of
+from benchmarks.truth.bars import ASKED, bars_of, recall_of, tables_of
 from benchmarks.truth.capacity import CapacityRow, capacity_summary
-from benchmarks.truth.decay import DecayRow, decay_summary
-from benchmarks.truth.jobs import SCALES, Job, jobs_of, run_jobs
+from benchmarks.truth.decay import DecayRow, HalfLifeRow, decay_summary
+from benchmarks.truth.effects import EffectRow
+from benchmarks.truth.jobs import DECAY_WORLD, SCALES, TURN_WORLD, Job, jobs_of, run_jobs
+from benchmarks.truth.leaderboard import record_of
 from benchmarks.truth.matching import SideMatch
+from benchmarks.truth.measures import SpeedRow
+from benchmarks.truth.nulls import METHODS, NullRow
 from benchmarks.truth.plants import PlantRow
+from benchmarks.truth.shards import ShardRow
+from benchmarks.truth.show import show
 from benchmarks.truth.store import ROW_MODULES, RowStore, code_hash
+from rich.console import Console
 
 from edgesmith.worlds.scenarios import RELEASE_SEEDS
 
@@ -81,6 +90,81 @@ def test_a_death_is_counted_from_its_block_and_beside_an_oracle_that_is_no_slowe
     found = decay_summary([row(seed) for seed in range(9)])["P8_dies"]
     assert found["alarms_before_the_end"] == found["never_noticed"] == 0
     assert found["ratio"] > 1.0 and found["loose_oracle_blocks"] <= found["oracle_blocks"] < found["blocks"] < 100
+
+
+def rows_of(seed: int = 4) -> dict[str, list[Any]]:
+    """Return rows of every kind, of a method that is right."""
+    draw = np.random.default_rng(seed)
+
+    def decay(world: str, at: int) -> DecayRow:
+        blocks = [tuple((mean + draw.standard_normal(150)).tolist()) for mean in (1.0, 1.0, 0.0)]
+        return DecayRow(world=world, seed=at, promised=blocks[0], healthy=blocks[1], ended=blocks[2])
+
+    null = dict.fromkeys(NullRow.__struct_fields__, 0) | {"world": "N1"}
+    effect = dict.fromkeys(EffectRow.__struct_fields__, 10.0) | {
+        "held_sum_bps": 100.0,
+        "label_sum_bps": 100.0,
+        "net_low_bps": -9.0,
+    }
+    shard = {"1 shards": "a", "7 shards": "a"}
+    return {
+        "null": [NullRow(**(null | {f"p_{one}": (at + 0.5) / 200 for one in METHODS})) for at in range(200)],
+        "plant": [
+            plant(side(7.0, True)),
+            plant(side(5.0, True), expected="REJECT_COST", verdict="REJECT_COST"),
+        ],
+        "effect": [EffectRow(**(effect | {"seed": at, "net_low_bps": -9.0 if at else 9.0})) for at in range(10)],
+        "trap": [{"trap": "T1", "leak_found": True, "honest_accused": False}],
+        "decay": [decay(world, at) for world in (DECAY_WORLD, TURN_WORLD) for at in range(3)],
+        "half-life": [HalfLifeRow(seed=1, days=15, true_days=5.0, value_days=5.5, low_days=4.0, high_days=6.0)],
+        "capacity": [
+            CapacityRow(seed=1, hours=4, true_qty=0.1, found_qty=0.1, true_slope_bps=1.0, slope_bps=1.0, net_bps=1.0),
+        ],
+        "shards": [ShardRow(world="P1_16", seed=1, sums=shard, results=shard)],
+    }
+
+
+TABLE = (
+    "size", "p calibration", "family-wise", "false promotion", "recall", "cost verdict", "effect bias", "90 % intervals", "traps",
+    "decay", "capacity", "same bytes", "first pass",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", ["ci", "release"])
+def test_every_row_of_the_table_is_a_bar_is_printed_and_is_in_the_record(scale: str) -> None:
+    rows, speed = rows_of(), SpeedRow(rows=10_000_000, cpu_s=(4.0, 2.0, 3.0))
+    tables = tables_of(rows)
+    bars = bars_of(scale, rows, tables, speed, {"mib": 540.0, "holds": True})
+    wanted = (*TABLE, "half-life", "memory") if scale == "release" else TABLE
+    assert [name for name in wanted if not any(bar.what.startswith(name) for bar in bars)] == []
+    assert [bar for bar in bars if not bar.holds and "decay" not in bar.what] == []
+    printed = Console(width=120, file=StringIO())
+    show(printed, tables, rows, bars)
+    assert all(len(line) <= 120 for line in printed.file.getvalue().splitlines())
+    record = msgspec.json.decode(msgspec.json.encode(record_of(scale, 1, rows, tables, bars, speed, None)))
+    assert record["matching_rule"]["phi_min"] == 0.5 and set(record["leaderboard"]) == {*METHODS, "prior"}
+    assert len(record["worlds"]["null"]) == 200 and len(record["bars"]) == len(bars)
+
+
+def test_a_bar_that_is_missed_is_said_so() -> None:
+    rows = rows_of()
+    rows["null"] = [msgspec.structs.replace(row, found=1, candidates=int(row.seed == 0)) for row in rows["null"]]
+    rows["plant"] = [plant(side(7.0, False), expected="REJECT_COST")]
+    rows["trap"][0]["honest_accused"] = True
+    rows["shards"] = [ShardRow(world="P", seed=1, sums={"1": "a", "2": "b"}, results={"1": "a", "2": "a"})]
+    bars = bars_of("release", rows, tables_of(rows), SpeedRow(rows=1, cpu_s=(1.0,)), None)
+    missed = " ".join(bar.what for bar in bars if not bar.holds)
+    for name in (
+        "family-wise",
+        "false promotion",
+        "recall",
+        "cost verdict",
+        "honest twins",
+        "same bytes",
+        "first pass",
+        "memory",
+    ):
+        assert name in missed
 
 
 def test_release_seeds_are_used_by_the_release_alone() -> None:
