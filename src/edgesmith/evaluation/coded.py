@@ -35,7 +35,7 @@ CODING_VERSION = 2
 WARMUP_NS = 2 * NS_PER_HOUR
 BLOCK_NS = 5 * NS_PER_MINUTE
 # What one worker sums at a time.
-PIECE_ROWS = 216_000
+PIECE_ROWS = 72_000
 
 Column = tuple[int, int]
 

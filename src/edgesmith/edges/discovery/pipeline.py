@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,7 +144,8 @@ def search_panel(
     share = level if config.depth == 1 else level / 2
     sums = _single_sums(panel, groups, workplace)
     singles = judge(panel.bins, groups, sums, config, share, workplace.workers, _stage(workplace, "testing"))
-    deeper = _stage(workplace, "searching deeper")
+    # Each depth is a scan of all rows, then the sums of what it chose.
+    deeper = _Rounds(_stage(workplace, "searching deeper"), 2 * max(1, config.depth - 1))
     deep = deep_search(panel, singles, config, level - share, always, workplace.workers, deeper)
     asked = (*singles.cells, *deep.cells)
     profit = judge_profit(panel, asked, config, level, workplace.workers, _stage(workplace, "trading what is real"))
@@ -164,13 +164,20 @@ def search_panel(
 
 def _single_sums(panel: CodedPanel, groups: Sequence[ColumnGroup], workplace: Workplace) -> Iterator[BlockSums]:
     # Group by group: the sums of all would be most of the memory of a search.
-    for at, group in enumerate(groups):
-        told = partial(_told, workplace, at, len(groups))
+    told = _Rounds(_stage(workplace, "summing single conditions"), len(groups))
+    for group in groups:
         yield panel.block_sums(SingleCells(panel.bins), [group], moments=TESTED_MOMENTS, progress=told)[0]
 
 
-def _told(workplace: Workplace, begun: int, rounds: int, done: int, total: int | None) -> None:
-    workplace.progress("summing single conditions", begun * (total or 0) + done, rounds * (total or 0))
+class _Rounds:
+    # One bar for work that goes through the same pieces several times.
+    def __init__(self, told: Callable[[int, int | None], None], rounds: int) -> None:
+        self._told, self._rounds = told, rounds
+        self._over = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._told(self._over * (total or 0) + done, self._rounds * (total or 0))
+        self._over = min(self._over + (done == total), self._rounds - 1)
 
 
 def _in_regimes(bins: FeatureBins, regimes: RegimeModel) -> FeatureBins:
