@@ -30,6 +30,8 @@ PLANTED = (
     Planted(world="P1_4", right="REJECT_COST", worlds=(1, 6), hours=20),
     Planted(world="P1_8", right="VALIDATED", worlds=(1, 6), hours=20),
     Planted(world="P1_16", right="VALIDATED", worlds=(2, 8), hours=20),
+    # A day of P5 is enough to find it, not to tell what it keeps from nothing.
+    Planted(world="P5", right="found", worlds=(0, 2), hours=24, depth=2, extra=("trade_activity",)),
     Planted(world="P6", right="VALIDATED", worlds=(1, 3), hours=20, depth=2),
     Planted(world="P12", right="VALIDATED", worlds=(1, 3), hours=60, horizons_s=(5, 10), grid_ms=1_000),
     Planted(world="P9", right="REJECT_COST", worlds=(1, 4)),
@@ -90,7 +92,9 @@ def jobs_of(name: str, hours: int = 1) -> list[Job]:
     """Return the jobs of a scale, the dearest kinds first, so that no worker ends up alone with one; null worlds of `hours`."""
     scale = SCALES[name]
     seeds = range(scale.seed, scale.seed + 100_000)
-    planted = [(one, seeds[at]) for one in PLANTED for at in range(1 if name == "quick" else one.worlds[scale.at])]
+    planted = [
+        (one, seeds[at]) for one in PLANTED for at in range(min(one.worlds[0], 1) if name == "quick" else one.worlds[scale.at])
+    ]
     wanted: dict[str, list[Any]] = {
         "half-life": [(HALF_LIFE_WORLD, seeds[at], HALF_LIFE_DAYS) for at in range(scale.half_lives)],
         "plant": planted,
