@@ -358,7 +358,7 @@ def show_cells(result: DiscoveryResult) -> None:
     columns = ("strongest cell of each feature", "over", "move", "net bps", "p", "verdict")
     title = f"{result.instrument}: {result.trials:,} cells, {result.fee_in_bps + result.fee_out_bps:g} bps of fees and the spread"
     typer.echo(
-        "real: pays after cost; cost: real, but costs eat it; nothing: no different from the rest; too few: too little data"
+        "real: pays after cost; cost: real, but costs eat it\nnothing: no different from the rest; too few: too little data"
     )
     print_table(title, columns, rows, right=("over", "move", "net bps", "p"))
     show_counted(result)
@@ -375,10 +375,11 @@ def show_counted(result: DiscoveryResult) -> None:
             least[cell.text] = cell.q_value, cell.q_value_any
     tested = sum(cell.depth == 1 and cell.p_cell is not None for cell in result.cells)
     listed = [sum(pair[at] <= result.config.alpha for pair in least.values()) for at in (0, 1)]
-    typer.echo(
-        f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones; at a false discovery rate of "
-        f"{result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} whatever their dependence (BY)"
-    )
+    if tested:
+        typer.echo(
+            f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones\nat a false discovery rate of "
+            f"{result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} however they depend (BY)"
+        )
     rows = [
         (
             cell.text,
