@@ -377,8 +377,8 @@ def show_counted(result: DiscoveryResult) -> None:
     listed = [sum(pair[at] <= result.config.alpha for pair in least.values()) for at in (0, 1)]
     if tested:
         typer.echo(
-            f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones\nat a false discovery rate of "
-            f"{result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} however they depend (BY)"
+            f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones\n"
+            f"at a false discovery rate of {result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} however they depend (BY)"
         )
     rows = [
         (
