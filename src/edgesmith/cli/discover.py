@@ -378,7 +378,8 @@ def show_counted(result: DiscoveryResult) -> None:
     if tested:
         typer.echo(
             f"{tested:,} single cells tested are worth {result.cells_effective:,.0f} independent ones\n"
-            f"at a false discovery rate of {result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), {listed[1]} however they depend (BY)"
+            f"at a false discovery rate of {result.config.alpha:.0%} {listed[0]} of {len(least)} triggers differ (BH), "
+            f"{listed[1]} however they depend (BY)"
         )
     rows = [
         (
