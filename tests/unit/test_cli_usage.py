@@ -10,6 +10,7 @@ import typer
 
 from edgesmith.cli.app import app, run
 from edgesmith.cli.groups import grouped
+from edgesmith.lake.catalog import Catalog
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ def test_no_command_at_all_is_answered_by_the_help(words: list[str], capsys: pyt
     assert run(words) == 2
     shown = capsys.readouterr()
     assert "Usage: edgesmith" in shown.out and shown.err == ""
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, typer.Abort])
+def test_stopped_by_hand_is_one_line_and_130(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(Catalog, "partitions", stopped)
+    assert run(["lake", "ls"]) == 130
+    assert capsys.readouterr().err == "error: stopped; nothing was left half-written\n"
 
 
 def test_no_command_has_an_option_twice() -> None:

@@ -37,6 +37,7 @@ from edgesmith.errors import DataError, EdgesmithError
 INTERRUPTED = 130
 INTERNAL_ERROR = 1
 USAGE_ERROR = 2
+STOPPED = "stopped; nothing was left half-written"
 
 app = typer.Typer(
     name="edgesmith",
@@ -87,6 +88,9 @@ def run(arguments: Sequence[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="edgesmith", standalone_mode=False)
+        if code == INTERRUPTED:
+            # What the library makes of Ctrl-C.
+            _say(STOPPED)
         return code if isinstance(code, int) else 0
     except EdgesmithError as error:
         if debug:
@@ -101,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
             _say(f"{said}; `edgesmith {' '.join(_command_of(words))} --help` shows what there is".replace("  ", " "))
         return USAGE_ERROR
     except (KeyboardInterrupt, typer.Abort):
-        _say("stopped; nothing was left half-written")
+        _say(STOPPED)
         return INTERRUPTED
     except BrokenPipeError:
         return 0
