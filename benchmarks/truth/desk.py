@@ -113,10 +113,10 @@ class CutSource(LakeSource):
 
 
 @contextmanager
-def desk_of(world: str | Scenario, seed: int, hours: int, *, foreign: bool = False, extra: Sequence[str] = ()) -> Iterator[Desk]:
+def desk_of(world: str | Scenario, seed: int, hours: int, *, foreign: bool = False, names: Sequence[str] = ()) -> Iterator[Desk]:
     """Make a world in a lake of its own, and take it away afterwards.
 
-    `foreign` searches FOREIGN instead of FEATURES; `extra` features are searched beside those.
+    `foreign` searches FOREIGN instead of FEATURES, `names` those features alone.
     """
     scenario = find_scenario(world) if isinstance(world, str) else world
     with tempfile.TemporaryDirectory(prefix="edgesmith-truth-") as folder:
@@ -127,7 +127,7 @@ def desk_of(world: str | Scenario, seed: int, hours: int, *, foreign: bool = Fal
         source = LakeSource(partitions)
         instrument = instruments_of(partitions, source.instruments)[0]
         specs = feature_set(FEATURES) if not foreign else [_named(name, params) for name, params in FOREIGN]
-        specs = [*specs, *(feature(name) for name in extra)]
+        specs = [feature(name) for name in names] or specs
         yield Desk(tuple(partitions), source, instrument, Program(specs), made)
 
 

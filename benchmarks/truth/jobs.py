@@ -26,12 +26,19 @@ CAPACITY_HOURS = 4
 # How each planted world is searched, fixed before it was. (CI, release) worlds.
 PLANTED = (
     Planted(world="P1_1", right="REJECT_COST", worlds=(1, 8)),
-    Planted(world="P1_2", right="REJECT_COST", worlds=(1, 6), hours=20),
-    Planted(world="P1_4", right="REJECT_COST", worlds=(1, 6), hours=20),
+    Planted(world="P1_2", right="REJECT_COST", worlds=(1, 4), hours=20),
+    Planted(world="P1_4", right="REJECT_COST", worlds=(1, 4), hours=20),
     Planted(world="P1_8", right="VALIDATED", worlds=(1, 6), hours=20),
     Planted(world="P1_16", right="VALIDATED", worlds=(2, 8), hours=20),
-    # A day of P5 is enough to find it, not to tell what it keeps from nothing.
-    Planted(world="P5", right="found", worlds=(0, 2), hours=24, depth=2, extra=("trade_activity",)),
+    Planted(
+        world="P5",
+        right="VALIDATED",
+        worlds=(0, 2),
+        hours=96,
+        horizons_s=(3, 5),
+        depth=2,
+        features=("imbalance_ema", "trade_activity"),
+    ),
     Planted(world="P6", right="VALIDATED", worlds=(1, 3), hours=20, depth=2),
     Planted(world="P12", right="VALIDATED", worlds=(1, 3), hours=60, horizons_s=(5, 10), grid_ms=1_000),
     Planted(world="P9", right="REJECT_COST", worlds=(1, 4)),
@@ -75,7 +82,7 @@ class Scale(NamedTuple):
 SCALES = {
     "quick": Scale(CI_SEED, 0, 2, 3, 2, 1, 0, 1),
     "ci": Scale(CI_SEED, 0, 67, 60, 9, 3, 0, 3),
-    "release": Scale(RELEASE_SEED, 1, 334, 1_000, 31, 9, 12, 40),
+    "release": Scale(RELEASE_SEED, 1, 334, 1_000, 29, 7, 10, 40),
 }
 RELEASE_NULLS_LIMIT = 0.064
 

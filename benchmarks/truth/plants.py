@@ -24,7 +24,7 @@ CARRIED_MAX = 6
 class Planted(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe of planted worlds: how it is searched, and the right word, "found" where a real cell is all that is asked.
 
-    `worlds` are those of the CI scale and of a release; `extra` features are searched beside the usual ones.
+    `worlds` are those of the CI scale and of a release; `features` are searched in place of the usual ones.
     """
 
     world: str
@@ -34,7 +34,7 @@ class Planted(msgspec.Struct, frozen=True, kw_only=True):
     horizons_s: tuple[int, ...] = (1, 5)
     grid_ms: int = 500
     depth: int = 1
-    extra: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     @property
     def config(self) -> DiscoveryConfig:
@@ -72,7 +72,7 @@ class PlantRow(msgspec.Struct, frozen=True, kw_only=True):
 def plant_row(job: tuple[Planted, int]) -> PlantRow:
     """Search the first part of a world and validate the best candidates on the rest."""
     planted, seed = job
-    with desk_of(planted.world, seed, planted.hours, extra=planted.extra) as desk:
+    with desk_of(planted.world, seed, planted.hours, names=planted.features) as desk:
         first_ns, last_ns = desk.source.span(desk.index)
         cut_ns = first_ns + int(DISCOVERED * (last_ns - first_ns))
         config = msgspec.structs.replace(planted.config, seed=seed)
