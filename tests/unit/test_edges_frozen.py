@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgesmith.domain.instruments import ContractKind, Instrument
-from edgesmith.edges.validation.frozen import Frozen, Trades, crosses_gap, _quoted_in_dollars, _unit_value
+from edgesmith.edges.validation.frozen import Frozen, Trades, _quoted_in_dollars, _unit_value, crosses_gap
 from edgesmith.evaluation.impact import capacity
 from edgesmith.evaluation.intervals import Interval
 
