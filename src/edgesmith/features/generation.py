@@ -67,22 +67,28 @@ class Layout:
 
 def lay_out(roots: Sequence[Node]) -> list[Layout]:
     """Cut the columns into parts, each as long as it may be, and lay out each behind the one before."""
-    parts: list[list[int]] = []
-    inside: set[Node] = set()
-    for column, root in enumerate(roots):
-        nodes = set(_inputs_first(root))
-        if not parts or _size(inside | nodes) > PART_SIZE_MAX:
-            parts.append([])
-            inside = set()
-        parts[-1].append(column)
-        inside |= nodes
     layouts: list[Layout] = []
     first_float = first_int = 0
-    for columns in parts:
+    for columns in _parts([set(_inputs_first(root)) for root in roots]):
         layouts.append(_lay_out_part({column: roots[column] for column in columns}, first_float, first_int))
         first_float += len(layouts[-1].initial)
         first_int += len(layouts[-1].ints)
     return layouts
+
+
+def _parts(nodes: Sequence[set[Node]]) -> list[list[int]]:
+    # The longest columns first, each to the part it adds least to: what two parts need is computed in both.
+    parts: list[tuple[list[int], set[Node]]] = []
+    for column in sorted(range(len(nodes)), key=lambda column: -_size(nodes[column])):
+        grown = [_size(inside | nodes[column]) for _, inside in parts]
+        added = [(size - _size(inside), place) for place, (size, (_, inside)) in enumerate(zip(grown, parts, strict=True))]
+        fitting = [pair for pair, size in zip(added, grown, strict=True) if size <= PART_SIZE_MAX]
+        if not fitting:
+            parts.append(([], set()))
+        columns, inside = parts[min(fitting)[1] if fitting else -1]
+        columns.append(column)
+        inside |= nodes[column]
+    return sorted(sorted(columns) for columns, _ in parts)
 
 
 def _size(nodes: set[Node]) -> int:
