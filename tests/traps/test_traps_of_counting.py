@@ -144,3 +144,7 @@ def test_t21_no_sample_is_capped_by_what_comes_first(tape: np.ndarray) -> None:
     kept = [discover(TapeSource(tape), instrument(0.0001), QuoteProgram(names), config) for names in orders]
     assert msgspec.to_builtins(kept[0].cells) == msgspec.to_builtins(kept[1].cells)
     assert kept[0].depths == kept[1].depths
+    # Of the pairs of noise, one and two the last is the one that says something.
+    events, program = interaction(1)
+    best = discover(TapeSource(events), instrument(0.0001), program, msgspec.structs.replace(PAIRS, beam=1))
+    assert {tuple(bound.feature for bound in cell.bounds) for cell in best.cells if cell.depth == 2} == {("one", "two")}

@@ -63,7 +63,8 @@ def test_t17_the_bounce_between_bid_and_ask_is_not_reversal() -> None:
     rng = np.random.default_rng(2)
     count = 36_000
     events = np.zeros(2 * count, EVENT)
-    events["ts_recv"] = START_NS + np.repeat(np.arange(count) * 100 * NS_PER_MS, 2) + np.tile([0, NS_PER_MS], count)
+    # At every decision, on the 100 ms, the last event was a trade.
+    events["ts_recv"] = START_NS + np.repeat(np.arange(count) * 100 * NS_PER_MS, 2) + np.tile([10, 60], count) * NS_PER_MS
     mid = 10_000.0 * np.exp(np.cumsum(rng.normal(0.0, 0.1, count)) * 1e-4)
     events["bid_price"][::2], events["ask_price"][::2] = mid - 0.5, mid + 0.5
     events["kind"][1::2] = KIND_TRADE
