@@ -47,7 +47,7 @@ def runs_command(runs: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False) -
         for one in found
     ]
     columns = ("run", "what", "symbols", "events", "PnL net", "drawdown")
-    print_table(f"{len(rows)} runs in {runs}", columns, rows, right=columns[3:], whole=("run", "what"))
+    print_table(f"{len(rows)} runs in {runs}", columns, rows, right=columns[3:], whole=("run",))
 
 
 def run_folders(runs: Path) -> list[Path]:
