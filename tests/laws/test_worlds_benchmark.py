@@ -104,7 +104,7 @@ def test_calendars_fade_end_turn_and_keep_hours() -> None:
 
 
 def test_the_one_day_of_p10_leaves_its_price_where_labels_hold() -> None:
-    # With 90 bps at every onset of 0.93 prices of some seeds left for good; now no hour comes near a half or twice.
+    # Onsets drive the price of this day far; labels end at 20,000 bps, so no hour may come near a half or twice.
     for hour in hours_of("P10"):
         quotes = of_kind(hour.events, 0)
         mid = (quotes["bid_price"] + quotes["ask_price"]) / 2.0

@@ -54,18 +54,18 @@ def ls_command(
         )
         return
     counts = ", ".join(f"{count:,} {name or 'without evidence'}" for name, count in store.counts().items())
-    # A trigger is long: where it would be a column of a few letters, it stands below.
+    # A claim is long: where it would be a column of a few letters, it stands below.
     narrow = console().width < WIDE
-    columns = ("edge", "claim", "net bps", "at least", "USD/day", "n", "stands at")
+    columns = ("edge", *(() if narrow else ("claim",)), "net bps", "at least", "USD/day", "n", "stands at")
     print_table(
         f"{store.name}: {counts}",
         columns,
-        [(one.edge_id, _act(one) if narrow else f"{_act(one)} when {one.trigger}", *_numbers(one)) for one in rows],
+        [(one.edge_id, *(() if narrow else (_claim(one),)), *_numbers(one)) for one in rows],
         right=("net bps", "at least", "USD/day", "n"),
         whole=("edge", "stands at"),
     )
     for one in rows if narrow else ():
-        typer.echo(f"{one.edge_id} when {one.trigger}")
+        typer.echo(f"{one.edge_id}: {_claim(one)}")
     typer.echo("at least, USD/day: the lower end of the 90 % interval, per trade and at the size that earns most")
     if len(rows) == limit:
         typer.echo(f"the first {limit}; --limit and --json show more")
@@ -99,9 +99,9 @@ def open_registry(url: str | None, runs: Path) -> EdgeRegistry:
     return EdgeRegistry(url or sqlite_url(runs))
 
 
-def _act(one: EdgeRow) -> str:
+def _claim(one: EdgeRow) -> str:
     word = "buy" if one.side > 0 else "sell"
-    return f"{word} {one.symbol} for {format_duration_ns(one.horizon_ns)}"
+    return f"{word} {one.symbol} for {format_duration_ns(one.horizon_ns)} when {one.trigger}"
 
 
 def _numbers(one: EdgeRow) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""What textbooks do with ticks: p-values for "the mean of the cell differs from the rest", and of a rank correlation,
-that count rows or instants as independent.
+"""What textbooks do with ticks: p-values of tests that count rows or instants as independent.
 
-They are here to be printed beside ours, never to be used.
+They compare the mean of a cell with the rest, or rank a feature against what follows. They are here to be printed beside ours,
+never to be used.
 """
 
 from __future__ import annotations
