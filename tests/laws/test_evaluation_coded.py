@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders_decisions import gappy_tape
 from edgesmith.canonical import content_hash
-from edgesmith.domain.events import EVENT, FLAG_AFTER_GAP, KIND_BBO, KIND_TRADE
+from edgesmith.domain.events import KIND_BBO
 from edgesmith.domain.records import as_records
 from edgesmith.domain.units import NS_PER_DAY, NS_PER_MINUTE, NS_PER_MS, NS_PER_S
 from edgesmith.errors import DataError, InputError
@@ -84,25 +85,7 @@ class Tape:
 
 
 def a_tape(seed: int, count: int = 160) -> tuple[np.ndarray, np.ndarray]:
-    """Quotes and trades of two instruments: ties, instants on the grid, gaps, flags, unusable quotes, missing features."""
-    rng = np.random.default_rng(seed)
-    steps = rng.choice(
-        [0, 1, 7 * NS_PER_MS, 50 * NS_PER_MS, 100 * NS_PER_MS, 400 * NS_PER_MS, 3 * NS_PER_S, 5 * NS_PER_S],
-        count,
-        p=[0.1, 0.05, 0.2, 0.15, 0.25, 0.2, 0.03, 0.02],
-    )
-    events = np.zeros(count, EVENT)
-    events["ts_recv"] = START_NS + np.cumsum(steps)
-    events["kind"] = rng.choice([KIND_BBO, KIND_TRADE], count, p=[0.8, 0.2])
-    events["instrument"] = rng.choice([0, 1], count, p=[0.2, 0.8])
-    events["flags"] = np.where(rng.random(count) < 0.03, FLAG_AFTER_GAP, 0)
-    bid = 1_000.0 + np.cumsum(rng.integers(-1, 2, count)) * 0.1
-    events["bid_price"] = np.where(rng.random(count) < 0.02, np.nan, bid)
-    events["ask_price"] = bid + rng.integers(-1, 5, count) * 0.1
-    events["price"][events["kind"] == KIND_TRADE] = 1_000.0
-    features = rng.normal(size=(count, 3))
-    features[rng.random((count, 3)) < 0.1] = np.nan
-    return events, features
+    return gappy_tape(seed, count, START_NS, missing_ratio=0.1)
 
 
 def a_panel(tape: Tape, spec: LabelSpec = SPEC, lake: Path | None = None, workers: int = 1) -> CodedPanel:
