@@ -138,7 +138,7 @@ def test_t24_raw_circular_shifts_find_volatility_and_shifts_tested_by_blocks_do_
     assert len(plain) > 500 and max(sizes[1:]) <= 0.065, sizes
 
 
-def test_t24_the_cells_of_high_and_of_low_volatility_keep_their_size() -> None:
+def test_t11_t24_the_cells_of_high_and_of_low_volatility_keep_their_size() -> None:
     p: dict[bool, list[float]] = {True: [], False: []}
     for seed in range(WORLDS):
         panel, _, _ = coded(seed)
