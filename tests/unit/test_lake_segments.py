@@ -119,6 +119,23 @@ def test_union_keeps_each_row_as_often_as_the_import_that_has_it_most(tmp_path: 
     assert (result.rows_added, result.duplicates) == (2, 2)
 
 
+def test_what_two_recorders_heard_is_there_once_at_the_earlier_time(tmp_path: Path) -> None:
+    trades = random_columns(Stream.TRADE, 40)
+    late = trades | {"ts_recv": trades["ts_recv"] + np.where(np.arange(40) % 2, 5, -5)}
+    for name, first, second in (("a", trades, late), ("b", late, trades)):
+        put(tmp_path / name, Stream.TRADE, pick(first, np.arange(30)))
+        result = put(tmp_path / name, Stream.TRADE, pick(second, np.arange(10, 40)))
+        assert (result.rows_added, result.duplicates) == (10, 20)
+        rows = stored(tmp_path / name, Stream.TRADE)
+        ids, received = rows["trade_id"].to_pylist(), rows["ts_recv"].to_numpy()
+        assert len(ids) == len(set(ids)) == 40
+        earlier = np.minimum(trades["ts_recv"], late["ts_recv"])
+        assert all(received[ids.index(str(trades["trade_id"][at]))] == earlier[at] for at in range(10, 30))
+    put(tmp_path, Stream.BBO, quotes((1, 1, 5), (1, 2, 6), (1, 3, 5)))
+    assert put(tmp_path, Stream.BBO, quotes((1, 2, 5), (1, 3, 6), (1, 4, 5))).rows_added == 0
+    assert stored_qty(tmp_path) == [5, 6, 5]
+
+
 def test_equal_prints_are_one_trade_wherever_they_stand(tmp_path: Path) -> None:
     columns = pick(random_columns(Stream.TRADE, 3, step_ns_max=1, latency_ns_max=1), np.array([0, 1, 0, 2, 1]))
     result = put(tmp_path, Stream.TRADE, columns)

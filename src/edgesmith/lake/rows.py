@@ -3,9 +3,10 @@
 Rows are a dictionary of the stream's `content_columns`: int64 clocks, float64 and int8 payload, `trade_id` as an Arrow string
 array. An absent `index_price` is NaN here and null in Parquet.
 
-Two rows are the same when every column is equal, bit for bit. Of two equal prints one is dropped. A state (a quote, a mark
-price) may rightly return within one instant, A B A, and losing the second A would leave the market at B: so within one
-import only immediate repeats of a state are dropped, and a union keeps each row as often as the import that has it most.
+Two rows of one import are the same when every column is equal, bit for bit. Of two equal prints one is dropped. A state (a
+quote, a mark price) may rightly return within one instant, A B A, and losing the second A would leave the market at B: so
+within one import only immediate repeats of a state are dropped, and a union keeps each row as often as the import that has it
+most. Across imports the receive time does not tell rows apart: what two recorders heard is one print, at the earlier time.
 """
 
 from __future__ import annotations
@@ -132,31 +133,44 @@ def _resembling(rows: Rows) -> NDArray[np.bool_]:
 
 def united(held: Rows, added: Rows) -> tuple[Rows, int]:
     """Return the union of two ordered sets of rows, and how many of `added` were new."""
-    held_count = len(held["ts_event"])
+    held_count, added_count = len(held["ts_event"]), len(added["ts_event"])
     both = joined(held, added)
-    total = len(both["ts_event"])
     order = _sort_order(both)
     if order is None:
-        order = np.arange(total)
-    candidates = order[_tied({name: both[name][order] for name in ("ts_event", "ts_recv")})]
-    keep = np.ones(total, np.bool_)
-    keep[candidates[_held_already(_identities(take(both, candidates)), candidates < held_count)]] = False
-    return take(both, order[keep[order]]), int(keep[held_count:].sum())
+        order = np.arange(held_count + added_count)
+    candidates = order[_may_be_twins(both["ts_event"][order], held, added)]
+    of_held, of_added = _twins(
+        {name: column for name, column in take(both, candidates).items() if name != "ts_recv"}, candidates < held_count
+    )
+    seen = both["ts_recv"][candidates]
+    keep = np.ones(held_count + added_count, np.bool_)
+    keep[candidates[np.where(seen[of_added] < seen[of_held], of_held, of_added)]] = False
+    return take(both, order[keep[order]]), added_count - len(of_added)
 
 
-def _held_already(identity: NDArray[np.int64], is_held: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    # The k-th occurrence of an added row is held when the partition has that row at least k times.
-    if not len(identity):
-        return np.zeros(0, np.bool_)
-    held_times = np.bincount(identity[is_held], minlength=int(identity.max()) + 1)
-    result = np.zeros(len(identity), np.bool_)
-    added = np.flatnonzero(~is_held)
-    by_identity = added[np.argsort(identity[added], kind="stable")]
-    values = identity[by_identity]
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]]) if len(values) else np.zeros(0, np.int64)
-    occurrence = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    result[by_identity] = occurrence < held_times[values]
-    return result
+def _may_be_twins(ts_event: NDArray[np.int64], held: Rows, added: Rows) -> NDArray[np.bool_]:
+    # Twins share an instant, and both sets have rows about it.
+    first = max(held["ts_event"][0], added["ts_event"][0])
+    last = min(held["ts_event"][-1], added["ts_event"][-1])
+    same = ts_event[1:] == ts_event[:-1]
+    tied = np.r_[False, same] | np.r_[same, False]
+    return np.asarray(tied & (ts_event >= first) & (ts_event <= last))
+
+
+def _twins(rows: Rows, is_held: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # Positions of the pairs: the k-th time a row is held, and the k-th time it was added.
+    if not len(is_held):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    identity = _identities(rows)
+    place = np.lexsort((is_held, identity))
+    differs = (identity[place][1:] != identity[place][:-1]) | (is_held[place][1:] != is_held[place][:-1])
+    starts = np.flatnonzero(np.r_[True, differs])
+    occurrence = np.empty(len(place), np.int64)
+    occurrence[place] = np.arange(len(place)) - np.repeat(starts, np.diff(np.r_[starts, len(place)]))
+    place = np.lexsort((~is_held, occurrence, identity))
+    now, after = place[:-1], place[1:]
+    twin = (identity[now] == identity[after]) & (occurrence[now] == occurrence[after])
+    return now[twin], after[twin]
 
 
 def _identities(rows: Rows) -> NDArray[np.int64]:
