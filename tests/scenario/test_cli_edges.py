@@ -18,6 +18,7 @@ from edgesmith.domain.units import ns_of_date
 from edgesmith.edges.edge import Bound, Trigger
 from edgesmith.edges.registry import EdgeRegistry, sqlite_url
 from edgesmith.edges.vault_records import OPENINGS_MAX
+from edgesmith.errors import DataError
 
 EDGE = spec(
     venue="binance_usdm",
@@ -46,6 +47,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     registry.record([(EDGE, evidence(EDGE.edge_id, details={"half_life_response_ns": 3_200_000_000, "by_day": [1.0, 2.0]}))])
     registry.close()
     return tmp_path
+
+
+def test_who_only_looks_makes_no_files_and_who_cannot_write_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = str(tmp_path / "runs")
+    assert "yet; find some with" in told(capsys, "edges", "ls", "--runs", runs)
+    assert told(capsys, "edges", "ls", "--runs", runs, "--json").strip() == "[]"
+    assert "there are no edges in" in told(capsys, "edges", "show", "edge_1", "--runs", runs, code=2)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="no registry can be made at"):
+        EdgeRegistry(sqlite_url(Path("/dev/null/x")))
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
@@ -103,7 +114,6 @@ def test_a_sweep_is_counted_once_and_bars_the_vault(place: Path, capsys: pytest.
         (("edges", "show", "edge_zz"), 2, "unknown edge 'edge_zz'"),
         (("edges", "ls", "--registry", "mysql://x/y"), 2, "possible: postgresql, sqlite"),
         (("edges", "ls", "--run", "run_zz"), 2, "expected a search"),
-        (("edges", "ls", "--runs", "/dev/null/x"), 3, "no registry can be made at"),
         (("edges", "show", EDGE.edge_id, "--registry", "sqlite:///empty/edges.db"), 2, "there are no edges in"),
         (("vault", "ls", "--lake", "nowhere"), 2, "there is no lake at nowhere"),
         (("vault", "init", "--days", "1", "--lake", "nowhere"), 2, "there is no lake at nowhere"),

@@ -24,7 +24,7 @@ from edgesmith.domain.events import Stream
 from edgesmith.domain.units import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, ns_of_date
 from edgesmith.errors import CorruptDataError, DataError, InputError
 from edgesmith.evaluation import regime_log, regimes
-from edgesmith.evaluation.mixture import adjusted_rand, fit_mixture
+from edgesmith.evaluation.mixture import Mixture, adjusted_rand, fit_mixture
 from edgesmith.evaluation.regime_log import RegimeLogger, log_regimes
 from edgesmith.evaluation.regimes import RegimeFit, fit_regimes
 from edgesmith.features.program import Program
@@ -103,6 +103,21 @@ def test_t06_ids_survive_a_refit_on_another_day(lake: Path, tmp_path: Path) -> N
     instants = np.arange(logs[0]["begin_ns"][0].as_py(), logs[0]["end_ns"][-1].as_py(), NS_PER_S)
     labels = [log["label"].to_numpy()[np.searchsorted(log["begin_ns"].to_numpy(), instants, "right") - 1] for log in logs]
     assert np.mean(labels[0] == labels[1]) > 0.95
+
+
+def test_t06_regimes_are_numbered_by_volatility_in_whatever_order_a_fit_finds_them(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, chosen = first_model(lake), regimes._chosen
+
+    def backwards(rows: np.ndarray, ts_ns: np.ndarray, how: RegimeFit) -> Any:
+        mixture, candidates, stable = chosen(rows, ts_ns, how)
+        return Mixture(*(part[::-1] for part in mixture)), candidates, stable
+
+    monkeypatch.setattr(regimes, "_chosen", backwards)
+    again = fitted(lake, DAY)
+    assert (again.means, again.weights) == (model.means, model.weights)
+    np.testing.assert_allclose(again.volatilities, model.volatilities)
 
 
 def test_t06_a_violent_future_changes_nothing_before_it(lake: Path, tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ def discover_command(
         return
     if symbol is None:
         raise InputError("neither --symbol nor --universe was given; give one of them")
+    if leader is not None and leader.upper() == symbol.upper():
+        raise InputError(f"--leader was {leader}, the symbol itself; give another symbol of the venue")
     symbols = [symbol] if leader is None else [symbol, leader]
     search = search._replace(partitions=choose(lake, venue, market, symbols, date, start, end))
     result, folder = run_discovery(search)

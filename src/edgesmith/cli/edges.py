@@ -38,20 +38,21 @@ def ls_command(
 
     if verdict is not None and verdict.upper() not in list(Verdict):
         raise UnknownNameError("verdict", verdict, list(Verdict))
-    store = open_registry(registry, runs)
     wanted = None if verdict is None else verdict.upper()
+    if (where := _absent(registry, runs)) is not None:
+        _say_none(where, as_json)
+        return
+    store = open_registry(registry, runs)
     found_by = None if run is None else _trial_hash(run, runs)
     rows = store.list(wanted, symbol, None if as_json else limit, text=text, found_by=found_by)
     if as_json:
         print_json(rows)
         return
     if not rows:
-        known = sum(store.counts().values())
-        typer.echo(
-            f"none of the {known:,} edges in {store.name} match"
-            if known
-            else f"no edges in {store.name} yet; find some with `edgesmith discover`"
-        )
+        if known := sum(store.counts().values()):
+            typer.echo(f"none of the {known:,} edges in {store.name} match")
+        else:
+            _say_none(store.name, as_json)
         return
     counts = ", ".join(f"{count:,} {name or 'without evidence'}" for name, count in store.counts().items())
     # A claim is long: where it would be a column of a few letters, it stands below.
@@ -79,6 +80,8 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what an edge claims and everything that was found out about it, oldest first."""
+    if (where := _absent(registry, runs)) is not None:
+        raise InputError(f"there are no edges in {where}; find some with `edgesmith discover`")
     store = open_registry(registry, runs)
     spec = store.get(edge)
     found = store.evidence(spec.edge_id)
@@ -97,6 +100,21 @@ def open_registry(url: str | None, runs: Path) -> EdgeRegistry:
     from edgesmith.edges.registry import EdgeRegistry, sqlite_url
 
     return EdgeRegistry(url or sqlite_url(runs))
+
+
+def _absent(url: str | None, runs: Path) -> str | None:
+    # Who only reads makes no files.
+    from edgesmith.edges.registry import is_there, sqlite_url
+
+    where = url or sqlite_url(runs)
+    return None if is_there(where) else where
+
+
+def _say_none(where: str, as_json: bool) -> None:
+    if as_json:
+        print_json([])
+    else:
+        typer.echo(f"no edges in {where} yet; find some with `edgesmith discover`")
 
 
 def _claim(one: EdgeRow) -> str:

@@ -73,6 +73,12 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{folder / DEFAULT_NAME}"
 
 
+def is_there(url: str) -> bool:
+    """Return whether there is something to read at a URL; False only where a SQLite file is not there."""
+    parsed = _checked_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(str(parsed.database)).exists()
+
+
 class EdgeRegistry:
     """The registry at a database URL, made there if need be: `sqlite:///runs/edges.db`, `postgresql://user@host/name`."""
 

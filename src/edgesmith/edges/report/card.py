@@ -100,8 +100,8 @@ def _headline(card: EdgeCard) -> list[tuple[str, str, str]]:
         ("Move, cost", formats.bps(found.gross_bps), f"{formats.bps(found.cost_bps, signed=False)} of spread, fees, funding"),
         ("Break-even fee", formats.bps(found.break_even_fee_bps), "a side, at the lower end"),
         ("Trades a day", formats.number(card.trades_per_day, 1), f"{formats.percent(card.hit_ratio, 0)} with a profit"),
-        ("Capacity", formats.money(card.capacity_usd, "USD"), "notional that earns most, capped"),
-        ("At least a day", formats.money(card.net_low_usd_per_day, "USD"), "lower end, at that capacity"),
+        ("Capacity", formats.rough_money(card.capacity_usd, "USD"), "notional that earns most, capped"),
+        ("At least a day", formats.rough_money(card.net_low_usd_per_day, "USD"), "lower end, at that capacity"),
     ]
 
 

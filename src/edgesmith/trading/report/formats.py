@@ -32,6 +32,15 @@ def money(value: Any, currency: str = "", *, signed: bool = False) -> str:
     return f"{number(known, decimals, signed=signed)} {currency}".rstrip()
 
 
+def rough_money(value: Any, currency: str = "") -> str:
+    """Format an estimated amount by its first three digits: 29,693.75 is 29,700."""
+    known = as_float(value)
+    if known is None or known == 0:
+        return money(value, currency)
+    digits = 2 - math.floor(math.log10(abs(known)))
+    return f"{number(round(known, digits), max(digits, 0))} {currency}".rstrip()
+
+
 def count(value: Any) -> str:
     """Format a whole number."""
     return number(value, 0)
