@@ -105,7 +105,18 @@ def test_discovery_stands_beside_the_truth(tmp_path: Path) -> None:
     assert "(the price moves 50% of the time by 28.00 bps), and its mirror image" in text
     assert "real, but costs eat it real, but costs eat it: buy 3.10 bps in 1 s" in text
     assert "nothing planted" in text
-    assert "no forecast can pay" in text
+    assert "none can pay" in text
+    assert "Refined triggers" not in text
+
+
+def test_refined_triggers_show_what_their_onsets_keep(tmp_path: Path) -> None:
+    found = build_discovery()
+    paying = next(cell for cell in found["cells"] if cell["verdict"] == "CANDIDATE")
+    found["refined"] = [paying | {"onsets": 321, "onset_net_bps": 4.25, "onset_low_bps": 1.5}]
+    text = visible(page_of(build_run(tmp_path), discovery=found, truth=build_truth()))
+    assert re.search(
+        r"Refined triggers.*imbalance \u2265 0\.6 tradable: buy 14\.20 bps in 30 s 30 s buy 321 \+4\.25 \+1\.50", text
+    )
 
 
 def test_reader_and_writers_use_the_same_names() -> None:

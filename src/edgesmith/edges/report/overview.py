@@ -53,7 +53,7 @@ def overview_view(cards: Sequence[EdgeCard], *, instrument: str, looked_at: int,
                 "net": formats.bps(card.findings.net_bps),
                 "low": formats.bps(card.findings.net_low_bps),
                 "trades": formats.count(card.findings.onsets),
-                "usd": formats.money(card.net_low_usd_per_day, "USD"),
+                "usd": formats.rough_money(card.net_low_usd_per_day, "USD"),
                 "sentence": card.sentence,
                 "truth": truths.get(card.spec.edge_id, ""),
             }

@@ -84,6 +84,9 @@ class SearchCell(msgspec.Struct, frozen=True):
     mde_bps: float | None = None
     sentence: str = ""
     bounds: list[SearchBound] = []
+    onsets: int | None = None
+    onset_net_bps: float | None = None
+    onset_low_bps: float | None = None
 
     @property
     def where(self) -> str:
@@ -114,6 +117,7 @@ class SearchRecord(msgspec.Struct, frozen=True):
     config: dict[str, Any] = {}
     needed_ic: list[dict[str, Any]] = []
     best: list[SearchCell] = []
+    refined: list[SearchCell] = []
     depths: list[SearchDepth] = []
     trials_total: int | None = None
     level: float | None = None
@@ -180,6 +184,7 @@ def discovery_view(found: Mapping[str, Any], truth: Mapping[str, Any] | None) ->
         "overview": overview(search),
         "rows": [_row(cell, known) for cell in cells],
         "rows_hidden": len(search.cells) - len(cells),
+        "refined": [_refined(cell, known) for cell in search.refined],
         "truth": None
         if known is None
         else {
@@ -290,7 +295,7 @@ def _funnel(depth: SearchDepth, search: SearchRecord) -> dict[str, str]:
 
 def _needed(row: Mapping[str, Any]) -> dict[str, str]:
     needed = formats.as_float(row.get("needed_ic"))
-    word = formats.UNKNOWN if needed is None else "possible" if row.get("possible") else "no forecast can pay"
+    word = formats.UNKNOWN if needed is None else "possible" if row.get("possible") else "none can pay"
     return {
         "horizon": formats.duration(row.get("horizon_ns")),
         "latency": formats.duration(row.get("latency_ns")),
@@ -321,6 +326,15 @@ def _row(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
         "rows_effective": formats.count(cell.n_eff),
         "sentence": cell.sentence,
         "truth": "" if truth is None else _truth_of(cell, truth),
+    }
+
+
+def _refined(cell: SearchCell, truth: TruthRecord | None) -> dict[str, str]:
+    return _row(cell, truth) | {
+        "onsets": formats.count(cell.onsets),
+        "onset_net": formats.number(cell.onset_net_bps, signed=True),
+        "onset_low": formats.number(cell.onset_low_bps, signed=True),
+        "onset_tone": formats.tone(cell.onset_low_bps),
     }
 
 
