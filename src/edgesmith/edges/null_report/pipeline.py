@@ -23,7 +23,6 @@ from edgesmith.edges.null_report.result import HorizonRow, KindRow, NullConfig, 
 from edgesmith.edges.null_report.searched import Searched, search_placebo
 from edgesmith.evaluation.chimeras import ChimeraSource, flow_features, offsets_of, piece_ns_of
 from edgesmith.evaluation.coded import CodedPanel, code_panel
-from edgesmith.evaluation.labels import LabelSpec
 from edgesmith.evaluation.placebos import OTHER_DAYS, Placebo, draw_placebos
 from edgesmith.evaluation.sources import EventSource, FeatureProgram, instrument_index
 
@@ -44,7 +43,7 @@ def null_report(
 ) -> NullReport:
     """Search placebos of the data of one instrument with the method `discover` uses, and others beside it."""
     index = instrument_index(source, instrument.venue, instrument.symbol)
-    labels = _labels(config, instrument)
+    labels = config.search.labels_at(*config.search.fees_bps(instrument))
     first_ns, last_ns = source.span(index)
     test_first_ns = first_ns + int(config.search.edges_span_ratio * (last_ns - first_ns))
     lake, workers = workplace.lake, workplace.workers
@@ -89,19 +88,6 @@ def null_report(
         horizons=_horizons(panel, surveyed.needed_ic, searched, config),
         curves=tuple(curve for curve in curves if curve is not None),
         notes=_notes(panel, searched, prior_known=bool(prior)),
-    )
-
-
-def _labels(config: NullConfig, instrument: Instrument) -> LabelSpec:
-    search = config.search
-    fee_in_bps, fee_out_bps = search.fees_bps(instrument)
-    return LabelSpec(
-        horizons_ns=tuple(sorted(set(search.horizons_ns))),
-        latencies_ns=tuple(sorted(set(search.latencies_ns))),
-        fee_in_bps=fee_in_bps,
-        fee_out_bps=fee_out_bps,
-        gap_ns=search.gap_ns,
-        grid_ns=search.grid_ns,
     )
 
 
